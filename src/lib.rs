@@ -1,0 +1,1 @@
+//! A fair, fenced distributed lock.
