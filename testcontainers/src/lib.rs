@@ -1,1 +1,20 @@
 //! Real ZooKeeper servers for tests.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod container;
+mod error;
+mod image;
+mod node;
+mod owner;
+mod ports;
+mod process;
+mod runtime;
+mod server;
+mod settings;
+
+pub use error::Error;
+pub use runtime::Runtime;
+pub use server::{Server, ServerBuilder};
+pub use settings::RuntimeChoice;
