@@ -17,8 +17,8 @@ pub(crate) struct Launch<'a> {
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Container(ContainerNode),
-    Process(ProcessNode),
+    Container(Box<ContainerNode>),
+    Process(Box<ProcessNode>),
 }
 
 /// Calls the method of the same name, awaiting it where the other kind has to.

@@ -70,12 +70,12 @@ impl ServerBuilder {
                     let peers = ["server.1=127.0.0.1:2888:3888;2181".to_owned()];
                     let launch = Launch { settings: &settings, id: 1, peers: &peers };
                     let ports = [(port.number(), 2181)];
-                    Node::Container(engine.start(&launch, Network::Published(&ports)).await?)
+                    Node::Container(Box::new(engine.start(&launch, Network::Published(&ports)).await?))
                 }
                 Means::Process(installation) => {
                     let launch = Launch { settings: &settings, id: 1, peers: &[] };
                     let lines = [format!("clientPort={}", port.number()), "clientPortAddress=127.0.0.1".to_owned()];
-                    Node::Process(ProcessNode::launch(installation, &launch, &lines)?)
+                    Node::Process(Box::new(ProcessNode::launch(installation, &launch, &lines)?))
                 }
             };
             Ok(Server::new(node, port, means.runtime(), &settings))
