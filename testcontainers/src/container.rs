@@ -9,6 +9,7 @@ use testcontainers::bollard::models::PortBinding;
 use testcontainers::bollard::query_parameters::{
     KillContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
 };
+use testcontainers::core::ContainerPort;
 use testcontainers::core::client::docker_client_instance;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
@@ -65,8 +66,11 @@ impl Engine {
 
     /// Starts a container that does nothing but keep a network with published ports: (host, container).
     pub(crate) async fn hold_ports(&self, ports: &[(u16, u16)]) -> Result<Container, Error> {
-        let request = self.request().with_entrypoint("sleep").with_cmd(["2147483647"]);
-        self.run(publish(request, ports)).await
+        // The engine publishes only ports that are exposed, and the image exposes those of one server.
+        let exposed = ports.iter().fold(self.request().with_entrypoint("sleep"), |request, (_, inner)| {
+            request.with_exposed_port(ContainerPort::Tcp(*inner))
+        });
+        self.run(publish(exposed.with_cmd(["2147483647"]), ports)).await
     }
 
     /// Starts a server with published ports of its own, or in the network of a holder.

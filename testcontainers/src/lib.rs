@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod container;
+mod ensemble;
 mod error;
 mod image;
 mod node;
@@ -15,6 +16,7 @@ mod runtime;
 mod server;
 mod settings;
 
+pub use ensemble::{Ensemble, EnsembleBuilder};
 pub use error::Error;
 pub use proxy::{
     Close, Counts, Direction, Entry, EventKind, Hold, LOG_LENGTH, Operation, Proxy, Trap, What, Which, join_addresses,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::container::{self, Network};
+use crate::container::{self, Container, Network};
 use crate::error::Error;
 use crate::node::{Launch, Node};
 use crate::ports::Port;
@@ -21,8 +21,10 @@ const WORD_PATIENCE: Duration = Duration::from_secs(5);
 /// A real ZooKeeper server. Dropping it removes it with its data.
 #[derive(Debug)]
 pub struct Server {
-    pub(crate) node: Node,
+    node: Node,
     port: Port,
+    /// Ports for its peers.
+    other_ports: Vec<Port>,
     runtime: Runtime,
     state: Mutex<State>,
     start_timeout: Duration,
@@ -103,7 +105,27 @@ impl Server {
     }
 
     pub(crate) fn new(node: Node, port: Port, runtime: Runtime, settings: &Settings) -> Self {
-        Self { node, port, runtime, state: Mutex::new(State::Running), start_timeout: settings.start_timeout }
+        Self {
+            node,
+            port,
+            other_ports: Vec::new(),
+            runtime,
+            state: Mutex::new(State::Running),
+            start_timeout: settings.start_timeout,
+        }
+    }
+
+    /// Keeps more ports reserved as long as the server exists.
+    pub(crate) fn keep_ports(&mut self, ports: impl IntoIterator<Item = Port>) {
+        self.other_ports.extend(ports);
+    }
+
+    /// Hands a container over to be removed together with others.
+    pub(crate) fn give_up(&mut self) -> Option<Container> {
+        match &mut self.node {
+            Node::Container(node) => node.give_up(),
+            Node::Process(_) => None,
+        }
     }
 
     /// Where clients connect: `127.0.0.1:PORT`, the same as long as the server exists.
