@@ -1,1 +1,60 @@
-//! A fair, fenced distributed lock.
+//! A fair, fenced distributed lock on ZooKeeper.
+//!
+//! Each contender is one ephemeral numbered znode; it watches only its predecessor, and proceeds when that one hands
+//! over. The lock is granted in the order of arrival, a hand-over costs one notification, every grant carries a
+//! fencing token that never goes back, and a holder is told that its lock is lost before another can get it.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
+//! use fairlock::{Fairlock, store::memory::Memory};
+//!
+//! // In production: Fairlock::connect("zk1:2181,zk2:2181,zk3:2181/app").await?
+//! let locks = Fairlock::builder().open(Memory::new()).await?;
+//!
+//! let lock = locks.mutex("/reports/nightly")?;
+//! let guard = lock.acquire().await?;
+//! let token = guard.fencing_token();
+//! let done = guard.protect(async move { format!("report written with token {token}") }).await?;
+//! println!("{done}");
+//! guard.release().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is promised, and what is not
+//!
+//! * Contenders of one lock are granted in the order in which the store created their nodes.
+//! * At most one guard of a lock is valid at any time, by the guards' own clocks, as long as clocks run at nearly
+//!   the same speed (2 %) and servers relay their liveness news within a quarter of the session timeout.
+//! * A dropped future or guard leaves no node behind once the client is connected.
+//! * **Not promised**: that a holder which is paused between looking at its guard and acting acts alone. Give the
+//!   [`FencingToken`] to the resource that the lock protects and let it refuse old ones; or write to ZooKeeper with
+//!   [`Guard::transaction`], which ZooKeeper itself fences.
+//!
+//! # Where to look
+//!
+//! [`Fairlock`] opens sessions, [`Mutex`] is the lock, [`Guard`] is a held one. [`queue`] is the protocol, and
+//! [`store`] what it runs on. docs/PROTOCOL.md argues why it is safe; docs/ARCHITECTURE.md shows the code.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod clock;
+mod driver;
+mod error;
+mod lock;
+mod name;
+mod path;
+pub mod queue;
+mod session;
+pub mod store;
+mod ticket;
+mod token;
+
+pub use self::driver::Progress;
+pub use self::error::{Error, LossReason, Retry};
+pub use self::lock::{
+    AcquireOptions, Builder, Contender, Fairlock, Guard, Mutex, ProgressReceiver, Role, Transaction, Validity,
+};
+pub use self::path::{LockPath, QueuePath};
+pub use self::ticket::{Identity, Ticket};
+pub use self::token::FencingToken;

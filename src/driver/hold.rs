@@ -1,0 +1,118 @@
+//! The link between a guard and the task that owns its node.
+
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::Timestamp;
+use crate::error::{Error, LossReason};
+use crate::path::LockPath;
+use crate::session::{Era, Session};
+use crate::token::FencingToken;
+
+/// A lock that was granted. Dropping it releases the lock: the sender's end tells the task, from any thread, with or
+/// without a runtime.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    lock: LockPath,
+    node_path: String,
+    token: FencingToken,
+    session: Arc<Session>,
+    era: Era,
+    losses: watch::Receiver<Option<LossReason>>,
+    release: oneshot::Sender<ReleaseRequest>,
+}
+
+/// What the task is told; the default is a guard that was dropped.
+#[derive(Debug, Default)]
+pub(crate) struct ReleaseRequest {
+    answer: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl ReleaseRequest {
+    pub(crate) fn answer(self, result: Result<(), Error>) {
+        if let Some(answer) = self.answer {
+            let _ = answer.send(result);
+        }
+    }
+}
+
+impl Hold {
+    pub(crate) fn new(
+        lock: LockPath,
+        node_path: String,
+        token: FencingToken,
+        session: Arc<Session>,
+        era: Era,
+        losses: watch::Receiver<Option<LossReason>>,
+        release: oneshot::Sender<ReleaseRequest>,
+    ) -> Self {
+        Self { lock, node_path, token, session, era, losses, release }
+    }
+
+    pub(crate) fn lock(&self) -> &LockPath {
+        &self.lock
+    }
+
+    pub(crate) fn node_path(&self) -> &str {
+        &self.node_path
+    }
+
+    pub(crate) fn token(&self) -> FencingToken {
+        self.token
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) fn valid_until(&self) -> Timestamp {
+        self.session.validity().valid_until()
+    }
+
+    /// Why the lock is lost; `None` while it may be relied upon. Reads a clock and two cells, does no I/O.
+    pub(crate) fn loss(&self) -> Option<LossReason> {
+        if let Some(reason) = *self.losses.borrow() {
+            return Some(reason);
+        }
+        // The task is gone without a word: its runtime was shut down.
+        if self.losses.has_changed().is_err() {
+            return Some(LossReason::Closed);
+        }
+        // The task may not have been scheduled yet, or be late like this thread after a pause; the clock is not.
+        (!self.session.validity().holds_since(self.era)).then_some(LossReason::DeadlinePassed)
+    }
+
+    /// Waits until the lock is lost.
+    pub(crate) async fn lost(&self) -> LossReason {
+        let mut losses = self.losses.clone();
+        tokio::select! {
+            biased;
+            told = losses.wait_for(Option::is_some) => match told {
+                Ok(reason) => reason.unwrap_or(LossReason::Closed),
+                Err(_) => LossReason::Closed,
+            },
+            // Here too, so that loss does not depend on the task being scheduled.
+            () = self.session.lapsed(self.era) => self.loss().unwrap_or(LossReason::DeadlinePassed),
+        }
+    }
+
+    /// Releases the lock and waits for the outcome. The request is made by the call, not by awaiting.
+    pub(crate) fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
+        let path = self.lock.to_string();
+        let lost = self.loss();
+        let (answer, outcome) = oneshot::channel();
+        let losses = self.losses;
+        let sent = self.release.send(ReleaseRequest { answer: Some(answer) });
+        async move {
+            if sent.is_ok()
+                && let Ok(result) = outcome.await
+            {
+                return result;
+            }
+            // The task ended before: the lock was lost.
+            let reason = (*losses.borrow()).or(lost).unwrap_or(LossReason::Closed);
+            Err(Error::LockLost { path, reason })
+        }
+    }
+}

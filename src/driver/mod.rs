@@ -1,0 +1,410 @@
+//! Runs one contender: executes the machine's actions on the session, and tells it what came of them.
+//!
+//! Every attempt has a task of its own, which owns the contender's node from the first request to its certain end.
+//! Whoever waits for the lock merely listens to that task. So dropping a future cancels nothing half-way: the task
+//! learns that nobody listens any more, and cleans up, over a reconnect if need be. The same holds for a guard that
+//! is dropped on another thread, in a panic, or outside any runtime.
+
+mod hold;
+mod progress;
+mod requests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tracing::{Instrument, debug, info, warn};
+
+pub(crate) use self::hold::{Hold, ReleaseRequest};
+pub use self::progress::Progress;
+pub(crate) use self::progress::ProgressOptions;
+use self::requests::{Answer, Requests};
+use crate::clock::Timestamp;
+use crate::error::{Error, LossReason};
+use crate::path::{LockPath, QueuePath};
+use crate::queue::{Action, Event, Failure, Limits, Machine, Patience, Proof};
+use crate::session::{Era, Seat};
+use crate::store::{Change, SessionState, StoreError, WatchEvent};
+use crate::ticket::Ticket;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A holder's own node is watched only once it has been held this long. Most critical sections are shorter, and a
+/// request on the wire just before the release would delay it: the client's socket holds back a second small
+/// packet until the first is acknowledged.
+const OWN_WATCH_DELAY: Duration = Duration::from_millis(50);
+
+/// How often a waiter looks whether it missed an event. A server that revokes READ on a watched node drops the event
+/// (since 3.8.4 and 3.9.2), and nothing else would ever wake the waiter.
+const PROBE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What an attempt needs to know.
+pub(crate) struct Attempt {
+    pub(crate) lock: LockPath,
+    pub(crate) queue: QueuePath,
+    pub(crate) ticket: Ticket,
+    pub(crate) patience: Patience,
+    pub(crate) limits: Limits,
+    pub(crate) seat: Seat,
+    pub(crate) progress: Option<ProgressOptions>,
+}
+
+/// Starts an attempt. Dropping the receiver cancels it; a hold that nobody received is released.
+pub(crate) fn start(runtime: &tokio::runtime::Handle, attempt: Attempt) -> oneshot::Receiver<Result<Hold, Error>> {
+    let (outcome, receiver) = oneshot::channel();
+    let span = tracing::info_span!("contender", lock = %attempt.lock, attempt = attempt.ticket.id());
+    runtime.spawn(Driver::new(attempt, outcome).run().instrument(span));
+    receiver
+}
+
+struct Driver {
+    machine: Machine,
+    requests: Arc<Requests>,
+    states: watch::Receiver<SessionState>,
+    started: Timestamp,
+    listener: Listener,
+    /// The protocol's one outstanding request.
+    outstanding: Option<BoxFuture<Answer>>,
+    own_watch_request: Option<BoxFuture<Answer>>,
+    own_watch: Option<BoxFuture<WatchEvent>>,
+    predecessor_watch: Option<BoxFuture<WatchEvent>>,
+    probe_timer: Option<BoxFuture<()>>,
+    lapse: Option<BoxFuture<()>>,
+    progress: Option<progress::Reporter>,
+    /// Why the last request was refused.
+    refusal: Option<(&'static str, StoreError)>,
+    _seat: Seat,
+}
+
+/// Who wants to know.
+enum Listener {
+    /// A waiter that has not been answered.
+    Waiter(oneshot::Sender<Result<Hold, Error>>),
+    /// A waiter whose lock is granted, while the session's validity is being renewed.
+    Granted(oneshot::Sender<Result<Hold, Error>>, BoxFuture<Era>),
+    /// A guard.
+    Guard { loss: watch::Sender<Option<LossReason>>, release: oneshot::Receiver<ReleaseRequest>, since: Timestamp },
+    /// A guard that has asked for its release.
+    Releasing { request: ReleaseRequest, since: Timestamp },
+    Nobody,
+}
+
+impl Driver {
+    fn new(attempt: Attempt, outcome: oneshot::Sender<Result<Hold, Error>>) -> Self {
+        let session = attempt.seat.session().clone();
+        let progress = attempt.progress.map(progress::Reporter::new);
+        Self {
+            machine: Machine::new(attempt.patience, attempt.limits),
+            states: session.states(),
+            started: session.clock().now(),
+            requests: Arc::new(Requests::new(session, attempt.lock, attempt.queue, &attempt.ticket)),
+            listener: Listener::Waiter(outcome),
+            outstanding: None,
+            own_watch_request: None,
+            own_watch: None,
+            predecessor_watch: None,
+            probe_timer: None,
+            lapse: None,
+            progress,
+            refusal: None,
+            _seat: attempt.seat,
+        }
+    }
+
+    async fn run(mut self) {
+        self.perform(Action::Enter);
+        if let Some(event) = self.session_event() {
+            self.handle(event);
+        }
+        while !self.machine.is_finished() {
+            if let Some(event) = self.next().await {
+                self.handle(event);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        for action in self.machine.handle(event) {
+            self.perform(action);
+        }
+        self.keep_timers();
+    }
+
+    /// Waits for the next thing that happens. The order matters where two are ready: news of the own node come before
+    /// news of the predecessor, because a baton counts only while the own watch is silent.
+    async fn next(&mut self) -> Option<Event> {
+        let head = progress::target(&self.machine);
+        tokio::select! {
+            biased;
+            answer = ready(&mut self.own_watch_request) => self.own_watch_answer(answer),
+            event = ready(&mut self.own_watch) => match event.change {
+                Change::Written => Some(Event::OwnWatchSpent),
+                Change::Deleted => Some(Event::OwnGone),
+                // The session's state tells it.
+                Change::SessionEnded => None,
+            },
+            changed = self.states.changed() => match changed {
+                Ok(()) => self.session_event(),
+                Err(_) => Some(Event::SessionEnded(LossReason::Closed)),
+            },
+            event = self.listener.next() => self.listener_event(event),
+            event = ready(&mut self.predecessor_watch) => match event.change {
+                Change::Written => Some(Event::PredecessorReleased { continuous: event.continuous }),
+                Change::Deleted => Some(Event::PredecessorGone),
+                Change::SessionEnded => None,
+            },
+            answer = ready(&mut self.outstanding) => Some(self.answer(answer)),
+            () = ready(&mut self.lapse) => Some(Event::DeadlinePassed),
+            () = ready(&mut self.probe_timer) => Some(Event::Tick),
+            () = progress::next(&mut self.progress, &self.requests, head) => None,
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        let requests = self.requests.clone();
+        match action {
+            Action::Enter => self.outstanding = Some(Box::pin(async move { requests.enter().await })),
+            Action::MakeQueue => self.outstanding = Some(Box::pin(async move { requests.make_queue().await })),
+            Action::Recover => {
+                info!("the reply to entering was lost, looking for the node");
+                self.outstanding = Some(Box::pin(async move { requests.recover().await }));
+            },
+            Action::Survey => self.outstanding = Some(Box::pin(async move { requests.survey().await })),
+            Action::PlaceWatch(ahead) => {
+                debug!(behind = %ahead.node_name(), "waiting");
+                self.predecessor_watch = None;
+                self.outstanding = Some(Box::pin(async move { requests.place_watch(ahead).await }));
+            },
+            Action::Probe(ahead) => self.outstanding = Some(Box::pin(async move { requests.probe(ahead).await })),
+            Action::PlaceOwnWatch => {
+                let delay = if self.machine.is_held() { OWN_WATCH_DELAY } else { Duration::ZERO };
+                let Some(own) = self.machine.node() else { return };
+                self.own_watch = None;
+                self.own_watch_request = Some(Box::pin(async move {
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    requests.place_own_watch(own).await
+                }));
+            },
+            Action::Grant(proof) => self.grant(proof),
+            Action::Lose(reason) => self.lose(reason),
+            Action::Fail(failure) => self.fail(failure),
+            Action::Released => self.released(),
+            Action::Leave(form) => {
+                self.predecessor_watch = None;
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.leave(own, form).await }));
+            },
+            Action::Verify => {
+                let Some(own) = self.machine.node() else { return };
+                info!("the reply to leaving was lost, looking for the node");
+                self.outstanding = Some(Box::pin(async move { requests.verify(own).await }));
+            },
+            Action::RemoveSurplus(node) => {
+                warn!(node = %node.sequence.node_name(), "removing a surplus node of this attempt");
+                tokio::spawn(async move { requests.remove_surplus(node).await });
+            },
+            Action::Finish => {},
+        }
+    }
+
+    fn keep_timers(&mut self) {
+        match (self.machine.waiting_for().is_some(), &self.probe_timer) {
+            // Not all at one moment: waiters that came together would look together.
+            (true, None) => {
+                let pause = PROBE_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0);
+                self.probe_timer = Some(Box::pin(tokio::time::sleep(pause)));
+            },
+            (false, Some(_)) => self.probe_timer = None,
+            _ => {},
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Event {
+        if let Some(watch) = answer.watch {
+            self.predecessor_watch = Some(watch);
+        }
+        if answer.refusal.is_some() {
+            self.refusal = answer.refusal;
+        }
+        if let Event::Entered(entered) = &answer.event {
+            debug!(node = %entered.sequence.node_name(), token = %entered.token, "entered");
+        }
+        if let Event::Recovered(found) = &answer.event {
+            info!(found = found.len(), "recovered after a lost reply");
+        }
+        answer.event
+    }
+
+    fn own_watch_answer(&mut self, answer: Answer) -> Option<Event> {
+        if let Some((operation, error)) = answer.refusal {
+            // Without it, hand-overs are confirmed by a survey, and a deletion by hand goes unnoticed.
+            warn!(operation, %error, "the own node cannot be watched");
+            return None;
+        }
+        self.own_watch = answer.watch;
+        Some(answer.event)
+    }
+
+    fn session_event(&mut self) -> Option<Event> {
+        match *self.states.borrow_and_update() {
+            SessionState::Connected => Some(Event::Resumed),
+            SessionState::Suspended => Some(Event::Suspended),
+            SessionState::Ended(reason) => Some(Event::SessionEnded(reason)),
+        }
+    }
+
+    fn listener_event(&mut self, event: ListenerEvent) -> Option<Event> {
+        match event {
+            ListenerEvent::Left => {
+                debug!("cancelled");
+                self.listener = Listener::Nobody;
+                Some(Event::Cancel)
+            },
+            ListenerEvent::Renewed(era) => {
+                self.hand_over_hold(era);
+                None
+            },
+            ListenerEvent::Release(request) => {
+                if let Listener::Guard { since, .. } = std::mem::replace(&mut self.listener, Listener::Nobody) {
+                    self.lapse = None;
+                    self.listener = Listener::Releasing { request, since };
+                }
+                Some(Event::Release)
+            },
+        }
+    }
+
+    fn grant(&mut self, proof: Proof) {
+        // An outstanding request is a read that was overtaken: nobody needs its answer.
+        self.outstanding = None;
+        self.predecessor_watch = None;
+        self.progress = None;
+        let session = self.requests.session().clone();
+        let waited = session.clock().now() - self.started;
+        info!(?proof, waited_ms = waited.as_millis(), token = self.token(), "granted");
+        if let Some(era) = session.validity().era() {
+            return self.hand_over_hold(era);
+        }
+        // The servers granted it, but how long the session will live is not known: find out before saying so.
+        if let Listener::Waiter(outcome) = std::mem::replace(&mut self.listener, Listener::Nobody) {
+            self.listener = Listener::Granted(outcome, Box::pin(async move { session.renewed().await }));
+        }
+    }
+
+    fn hand_over_hold(&mut self, era: Era) {
+        let (Listener::Waiter(outcome) | Listener::Granted(outcome, _)) =
+            std::mem::replace(&mut self.listener, Listener::Nobody)
+        else {
+            return;
+        };
+        let Some(node) = self.machine.node() else { return };
+        let session = self.requests.session().clone();
+        let (loss, losses) = watch::channel(None);
+        let (release_sender, release) = oneshot::channel();
+        self.listener = Listener::Guard { loss, release, since: session.clock().now() };
+        self.lapse = Some(Box::pin({
+            let session = session.clone();
+            async move { session.lapsed(era).await }
+        }));
+        // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
+        let lock = self.requests.lock().clone();
+        let node_path = self.requests.path_of(node);
+        let _ = outcome.send(Ok(Hold::new(lock, node_path, node.token, session, era, losses, release_sender)));
+    }
+
+    fn lose(&mut self, reason: LossReason) {
+        self.lapse = None;
+        let held = |since| self.requests.session().clock().now() - since;
+        match std::mem::replace(&mut self.listener, Listener::Nobody) {
+            Listener::Guard { loss, since, .. } => {
+                warn!(%reason, held_ms = held(since).as_millis(), token = self.token(), "lost");
+                loss.send_replace(Some(reason));
+            },
+            Listener::Releasing { request, .. } => {
+                warn!(%reason, "lost before it was released");
+                request.answer(Err(Error::LockLost { path: self.requests.lock().to_string(), reason }));
+            },
+            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
+                let _ = outcome.send(Err(self.lost_while_waiting(reason)));
+            },
+            Listener::Nobody => {},
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        let path = self.requests.lock().to_string();
+        let error = match failure {
+            Failure::Refused => match self.refusal.take() {
+                Some((operation, source)) => Error::from_store(operation, &path, source),
+                None => Error::Removed { path },
+            },
+            Failure::Removed => Error::Removed { path },
+            Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
+            Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
+            Failure::Exhausted => Error::QueueExhausted { path },
+        };
+        debug!(%error, "failed");
+        match std::mem::replace(&mut self.listener, Listener::Nobody) {
+            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
+                let _ = outcome.send(Err(error));
+            },
+            Listener::Releasing { request, .. } => request.answer(Err(error)),
+            Listener::Guard { .. } | Listener::Nobody => {},
+        }
+    }
+
+    fn lost_while_waiting(&self, reason: LossReason) -> Error {
+        match reason {
+            LossReason::Closed => Error::Closed,
+            reason => Error::SessionLost { path: self.requests.lock().to_string(), reason },
+        }
+    }
+
+    fn released(&mut self) {
+        if let Listener::Releasing { request, since } = std::mem::replace(&mut self.listener, Listener::Nobody) {
+            let held = self.requests.session().clock().now() - since;
+            info!(held_ms = held.as_millis(), "released");
+            request.answer(Ok(()));
+        }
+    }
+
+    fn token(&self) -> Option<i64> {
+        self.machine.node().map(|node| node.token.as_i64())
+    }
+}
+
+enum ListenerEvent {
+    Left,
+    Renewed(Era),
+    Release(ReleaseRequest),
+}
+
+impl Listener {
+    async fn next(&mut self) -> ListenerEvent {
+        match self {
+            Listener::Waiter(outcome) => {
+                outcome.closed().await;
+                ListenerEvent::Left
+            },
+            Listener::Granted(outcome, renewed) => tokio::select! {
+                () = outcome.closed() => ListenerEvent::Left,
+                era = renewed => ListenerEvent::Renewed(era),
+            },
+            // A guard that vanished without a word was dropped: that is a release too.
+            Listener::Guard { release, .. } => ListenerEvent::Release(release.await.unwrap_or_default()),
+            Listener::Releasing { .. } | Listener::Nobody => std::future::pending().await,
+        }
+    }
+}
+
+/// Polls an optional future in place, and takes it out when it is done.
+async fn ready<T>(slot: &mut Option<BoxFuture<T>>) -> T {
+    let Some(future) = slot else { return std::future::pending().await };
+    let output = future.await;
+    *slot = None;
+    output
+}

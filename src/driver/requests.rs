@@ -1,0 +1,235 @@
+//! The machine's requests, each turned into a call of the store and the event that answers it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::warn;
+
+use super::BoxFuture;
+use crate::path::{LockPath, QueuePath};
+use crate::queue::{Event, LeaveForm, Sequence, sort_children};
+use crate::session::Session;
+use crate::store::{Departure, Node, OwnNode, StoreError, StoreErrorKind, WatchEvent};
+use crate::ticket::Ticket;
+
+/// How often an overloaded server is asked again.
+const OVERLOADED_RETRIES_MAX: usize = 10;
+
+/// The pause after a request whose outcome is unknown, so that a connection that breaks at once is not hammered.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
+
+/// The answer to a request.
+pub(super) struct Answer {
+    pub(super) event: Event,
+    /// The watch that was placed.
+    pub(super) watch: Option<BoxFuture<WatchEvent>>,
+    /// What was refused, and why, if the event is [`Event::Refused`].
+    pub(super) refusal: Option<(&'static str, StoreError)>,
+}
+
+impl From<Event> for Answer {
+    fn from(event: Event) -> Self {
+        Self { event, watch: None, refusal: None }
+    }
+}
+
+/// What all requests of one attempt have in common.
+pub(super) struct Requests {
+    session: Arc<Session>,
+    lock: LockPath,
+    queue: QueuePath,
+    ticket: Vec<u8>,
+}
+
+impl Requests {
+    pub(super) fn new(session: Arc<Session>, lock: LockPath, queue: QueuePath, ticket: &Ticket) -> Self {
+        Self { session, lock, queue, ticket: ticket.to_bytes() }
+    }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(super) fn lock(&self) -> &LockPath {
+        &self.lock
+    }
+
+    pub(super) fn queue(&self) -> &QueuePath {
+        &self.queue
+    }
+
+    pub(super) fn path_of(&self, node: OwnNode) -> String {
+        self.queue.join(&node.sequence.node_name())
+    }
+
+    pub(super) async fn enter(&self) -> Answer {
+        let reply = self.while_overloaded(|| self.session.write(self.session.store().enter(&self.queue, &self.ticket)));
+        match reply.await {
+            Ok(entered) => Event::Entered(entered).into(),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Answer {
+                event: Event::QueueMissing,
+                watch: None,
+                // Should making the queue never help, this is what to report.
+                refusal: Some(("enter the queue, which vanished again and again,", error)),
+            },
+            Err(error) if error.kind() == StoreErrorKind::NodeExists => {
+                refused("enter the queue, whose next number is taken by a node made by hand (delete it),", error)
+            },
+            Err(error) => self.failed("create a node", error).await,
+        }
+    }
+
+    pub(super) async fn make_queue(&self) -> Answer {
+        let reply = self.while_overloaded(|| self.session.write(self.session.store().make_queue(&self.queue)));
+        match reply.await {
+            Ok(()) => Event::QueueMade.into(),
+            Err(error) => self.failed("create the lock's directories", error).await,
+        }
+    }
+
+    pub(super) async fn recover(&self) -> Answer {
+        let found = async {
+            // Until this write is acknowledged, the lost one may still be on its way.
+            self.session.write(self.session.store().write_barrier()).await?;
+            self.session.read(self.session.store().find_own(&self.queue, &self.ticket)).await
+        };
+        match found.await {
+            Ok(found) => Event::Recovered(found).into(),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Event::Recovered(vec![]).into(),
+            Err(error) => self.failed("find a node after a lost reply", error).await,
+        }
+    }
+
+    pub(super) async fn survey(&self) -> Answer {
+        let reply = self.while_overloaded(|| self.session.read(self.session.store().survey(&self.queue)));
+        match reply.await {
+            Ok(names) => {
+                let survey = sort_children(&names);
+                if let Some(example) = &survey.foreign_example
+                    && self.session.is_first_report(&self.queue)
+                {
+                    warn!(
+                        queue = %self.queue,
+                        foreign = survey.foreign,
+                        example,
+                        "the queue has nodes that are not of this library; they are ignored"
+                    );
+                }
+                Event::Surveyed(survey.contenders).into()
+            },
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Event::QueueMissing.into(),
+            Err(error) => self.failed("list the queue", error).await,
+        }
+    }
+
+    pub(super) async fn place_watch(&self, ahead: Sequence) -> Answer {
+        let name = ahead.node_name();
+        let reply = self.while_overloaded(|| self.session.read(self.session.store().watch(&self.queue, &name)));
+        match reply.await {
+            Ok(Some(watched)) => Answer { event: Event::WatchPlaced, watch: Some(watched.event), refusal: None },
+            Ok(None) => Event::WatchMissing.into(),
+            Err(error) => self.failed("watch the predecessor", error).await,
+        }
+    }
+
+    pub(super) async fn place_own_watch(&self, own: OwnNode) -> Answer {
+        let name = own.sequence.node_name();
+        let reply = self.while_overloaded(|| self.session.read(self.session.store().watch(&self.queue, &name)));
+        match reply.await {
+            Ok(Some(watched)) if self.is_own(own, &watched.node) => {
+                Answer { event: Event::OwnWatchPlaced, watch: Some(watched.event), refusal: None }
+            },
+            Ok(_) => Event::OwnGone.into(),
+            Err(error) => {
+                let mut answer = self.failed("watch the own node", error).await;
+                if answer.event == Event::Unknown {
+                    answer.event = Event::OwnWatchSpent;
+                }
+                answer
+            },
+        }
+    }
+
+    pub(super) async fn probe(&self, ahead: Sequence) -> Answer {
+        let name = ahead.node_name();
+        match self.session.read(self.session.store().inspect(&self.queue, &name)).await {
+            Ok(node) => Event::Probed { exists: node.is_some() }.into(),
+            Err(error) => self.failed("look at the predecessor", error).await,
+        }
+    }
+
+    pub(super) async fn leave(&self, own: OwnNode, form: LeaveForm) -> Answer {
+        let departure = match form {
+            LeaveForm::CloseQueue => Departure::CloseQueue,
+            // The ticket again: a write of the same length cannot exceed a quota.
+            LeaveForm::Release => Departure::Release { data: &self.ticket },
+            LeaveForm::Withdraw => Departure::Withdraw,
+        };
+        let name = own.sequence.node_name();
+        let reply = self.while_overloaded(|| self.session.write(self.session.store().leave(&self.queue, &name, departure)));
+        match reply.await {
+            Ok(()) => Event::Left.into(),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Event::LeaveMissing.into(),
+            Err(error) => self.failed("delete the lock's node", error).await,
+        }
+    }
+
+    pub(super) async fn verify(&self, own: OwnNode) -> Answer {
+        let name = own.sequence.node_name();
+        let node = async {
+            self.session.write(self.session.store().write_barrier()).await?;
+            self.session.read(self.session.store().inspect(&self.queue, &name)).await
+        };
+        match node.await {
+            // By path alone it might be somebody else's: numbers start again in a directory that was made anew.
+            Ok(node) => Event::Verified { exists: node.is_some_and(|node| self.is_own(own, &node)) }.into(),
+            Err(error) => self.failed("look at the lock's node", error).await,
+        }
+    }
+
+    /// Deletes a second node of this attempt. If that fails, it goes with the session.
+    pub(super) async fn remove_surplus(&self, node: OwnNode) {
+        let name = node.sequence.node_name();
+        if let Err(error) = self.session.write(self.session.store().leave(&self.queue, &name, Departure::Withdraw)).await {
+            warn!(node = name, %error, "a surplus node of this attempt could not be deleted");
+        }
+    }
+
+    fn is_own(&self, own: OwnNode, node: &Node) -> bool {
+        node.owner == Some(self.session.store().id()) && node.token == own.token
+    }
+
+    async fn failed(&self, operation: &'static str, error: StoreError) -> Answer {
+        match error.kind() {
+            StoreErrorKind::Ended(reason) => Event::SessionEnded(reason).into(),
+            StoreErrorKind::Unknown => {
+                tokio::time::sleep(UNKNOWN_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+                Event::Unknown.into()
+            },
+            _ => refused(operation, error),
+        }
+    }
+
+    /// Repeats a request that an overloaded server did not execute.
+    async fn while_overloaded<T, F>(&self, request: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut pauses =
+            ExponentialBuilder::new().with_jitter().with_min_delay(UNKNOWN_PAUSE).with_max_times(OVERLOADED_RETRIES_MAX).build();
+        loop {
+            match request().await {
+                Err(error) if error.kind() == StoreErrorKind::Overloaded => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
+                },
+                reply => return reply,
+            }
+        }
+    }
+}
+
+fn refused(operation: &'static str, error: StoreError) -> Answer {
+    Answer { event: Event::Refused, watch: None, refusal: Some((operation, error)) }
+}

@@ -1,0 +1,15 @@
+//! What applications use: a handle to the store, mutexes on it, and the guards of held locks.
+
+mod acquire;
+mod client;
+mod contenders;
+mod guard;
+mod mutex;
+mod transaction;
+
+pub use self::acquire::{AcquireOptions, ProgressReceiver};
+pub use self::client::{Builder, Fairlock};
+pub use self::contenders::{Contender, Role};
+pub use self::guard::{Guard, Validity};
+pub use self::mutex::Mutex;
+pub use self::transaction::Transaction;

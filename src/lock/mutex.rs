@@ -1,0 +1,172 @@
+//! The mutex: one holder, first come, first served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::acquire::AcquireOptions;
+use super::client::Shared;
+use super::contenders::{self, Contender};
+use super::guard::Guard;
+use crate::driver::{self, Attempt};
+use crate::error::Error;
+use crate::path::{LockPath, QueuePath};
+use crate::queue::{Patience, sort_children};
+use crate::store::StoreErrorKind;
+use crate::ticket::Ticket;
+
+/// A contender watches two nodes: its own and its predecessor's.
+const WATCHED_PATHS: usize = 2;
+
+/// The length of a queue node's name and the slash before it, for the account of watched paths.
+const NODE_NAME_BYTES: usize = "/lock-0123456789".len();
+
+/// A distributed mutex, made by [`Fairlock::mutex`](crate::Fairlock::mutex).
+///
+/// * **Fair**: granted in the order in which the store created the contenders' nodes. A contender is woken only when
+///   its predecessor goes; nobody else is.
+/// * **Fenced**: every grant has a [`FencingToken`](crate::FencingToken) higher than all before.
+/// * **Honest**: the guard tells when the lock is lost, before the servers can give it to another.
+/// * Not reentrant: a task that acquires a lock twice waits for itself.
+///
+/// What it does not promise: that a holder which was paused, and does not look at its guard before it acts, acts
+/// alone. No lock service can; that is what the token is for.
+///
+/// Cheap to clone; clones are the same lock.
+#[derive(Clone, Debug)]
+pub struct Mutex {
+    shared: Arc<Shared>,
+    path: LockPath,
+    queue: QueuePath,
+}
+
+impl Mutex {
+    pub(super) fn new(shared: Arc<Shared>, path: LockPath) -> Self {
+        let queue = path.queue();
+        Self { shared, path, queue }
+    }
+
+    /// The path of the lock.
+    pub fn path(&self) -> &LockPath {
+        &self.path
+    }
+
+    /// Waits in the queue until the lock is held.
+    ///
+    /// On connection loss the place in the queue is kept, and the wait goes on after the reconnect.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::SessionLost`] if the session ended meanwhile, which takes the place in the queue with it,
+    /// * [`Error::Removed`] if somebody deleted the contender's node,
+    /// * [`Error::Unreachable`] if there is no session and none can be opened in the time to connect,
+    /// * [`Error::NoPermission`], [`Error::UnderEphemeral`], [`Error::QuotaExceeded`], [`Error::ReadOnly`],
+    ///   [`Error::QueueExhausted`], [`Error::Closed`] as they say.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the place in the queue, or the lock if it was just granted. The node is deleted
+    /// in the background, after a reconnect if need be; nothing is left behind.
+    pub async fn acquire(&self) -> Result<Guard, Error> {
+        self.acquire_with(AcquireOptions::default()).await
+    }
+
+    /// Waits for at most this long.
+    ///
+    /// The limit covers everything, opening a session included. Zero still enters the queue; to only look, use
+    /// [`Mutex::try_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] once the time has passed; otherwise as [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn acquire_timeout(&self, limit: Duration) -> Result<Guard, Error> {
+        self.acquire_with(AcquireOptions::default().timeout(limit)).await
+    }
+
+    /// Acquires with options: a time limit, news of the place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`], and [`Error::Timeout`] if a limit was given.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn acquire_with(&self, mut options: AcquireOptions) -> Result<Guard, Error> {
+        let limit = options.take_timeout();
+        let granted = self.contend(Patience::Wait, options);
+        let Some(limit) = limit else { return granted.await };
+        match tokio::time::timeout(limit, granted).await {
+            Ok(granted) => granted,
+            Err(_) => Err(Error::Timeout { path: self.path.to_string(), waited: limit }),
+        }
+    }
+
+    /// Takes the lock if nobody has it or waits for it; `None` if somebody does.
+    ///
+    /// Costs one read and no write if the lock is held, as far as the server at hand knows: one that lags behind may
+    /// take a lock for held that was just released. Being granted is never based on such a read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn try_acquire(&self) -> Result<Option<Guard>, Error> {
+        let session = self.shared.pool.session().await?;
+        match session.read(session.store().survey(&self.queue)).await {
+            Ok(names) if !sort_children(&names).contenders.is_empty() => return Ok(None),
+            Ok(_) => {},
+            Err(error) if error.kind() == StoreErrorKind::NoNode => {},
+            Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
+        }
+        match self.contend(Patience::Try, AcquireOptions::default()).await {
+            Ok(guard) => Ok(Some(guard)),
+            // Somebody entered between the look and the attempt.
+            Err(Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists the contenders in their order: the holder first, then who waits, with identity, age and token.
+    ///
+    /// Reads the queue and then each node, so it costs one request per contender, and shows a state that no longer
+    /// holds when it is read. For people and dashboards; nothing safe can be built on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Only reads; may be dropped at any time.
+    pub async fn contenders(&self) -> Result<Vec<Contender>, Error> {
+        let session = self.shared.pool.session().await?;
+        contenders::list(&session, &self.queue)
+            .await
+            .map_err(|error| Error::from_store("list the contenders", self.path.as_str(), error))
+    }
+
+    async fn contend(&self, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
+        let path_bytes = self.queue.as_str().len() + NODE_NAME_BYTES;
+        let attempt = Attempt {
+            lock: self.path.clone(),
+            queue: self.queue.clone(),
+            ticket: Ticket::new(self.shared.identity.clone(), self.shared.clock.unix_millis()),
+            patience,
+            limits: self.shared.limits,
+            seat: self.shared.pool.seat(WATCHED_PATHS, path_bytes).await?,
+            progress: options.into_progress(),
+        };
+        match driver::start(self.shared.pool.runtime(), attempt).await {
+            Ok(hold) => hold.map(Guard::new),
+            // The task vanished without an answer: the runtime is being shut down.
+            Err(_) => Err(Error::Closed),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Lock paths: checked once, here, so that nothing behind this file meets a malformed one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// The child of a lock path that holds the queue. A name of its own keeps the queue private to this library: the
+/// znode at the lock path may carry data or other children, a lock may lie below another lock, and nobody else has a
+/// reason to write there. The protocol leans on that (docs/PROTOCOL.md, "Believing the baton").
+pub(crate) const QUEUE_NAME: &str = "_fairlock";
+
+/// The longest lock path, in bytes. A session's watched paths have to fit one frame (`SET_WATCHES_MAX_BYTES` of the
+/// client crate), so a path must not take up much of it.
+pub(crate) const PATH_BYTES_MAX: usize = 1_024;
+
+/// A checked, absolute path of a lock, such as `/orders/42`.
+///
+/// Cheap to clone. Two equal paths in one store (and below one chroot) are one lock.
+///
+/// ```
+/// use fairlock::LockPath;
+/// let path: LockPath = "/orders/42".parse()?;
+/// assert_eq!(path.as_str(), "/orders/42");
+/// assert!("orders/42".parse::<LockPath>().is_err());
+/// # Ok::<(), fairlock::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockPath(Arc<str>);
+
+impl LockPath {
+    /// Checks a path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPath`], which says what is wrong: the path is empty, relative, the root, ends with `/`, has an
+    /// empty, `.` or `..` component or the reserved component `_fairlock`, a control character or another one that
+    /// ZooKeeper refuses (`PathUtils.validatePath`), lies in `/zookeeper`, or is longer than 1,024 bytes.
+    pub fn new(path: &str) -> Result<Self, Error> {
+        match check(path) {
+            Ok(()) => Ok(Self(path.into())),
+            Err(reason) => Err(Error::InvalidPath { path: shorten(path), reason }),
+        }
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where the contenders' znodes of this lock lie.
+    pub(crate) fn queue(&self) -> QueuePath {
+        QueuePath(format!("{}/{QUEUE_NAME}", self.0).into())
+    }
+}
+
+impl std::str::FromStr for LockPath {
+    type Err = Error;
+
+    fn from_str(path: &str) -> Result<Self, Error> {
+        Self::new(path)
+    }
+}
+
+impl fmt::Display for LockPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The directory that holds the contenders of one lock.
+///
+/// Only a checked [`LockPath`] leads to one, or [`QueuePath::of`], for code that implements or tests a store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueuePath(Arc<str>);
+
+impl QueuePath {
+    /// The queue of a lock.
+    pub fn of(lock: &LockPath) -> Self {
+        lock.queue()
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path of a node in this queue.
+    pub fn join(&self, name: &str) -> String {
+        format!("{}/{name}", self.0)
+    }
+
+    /// All directories that must exist for this queue, the outermost first, the queue itself last.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        self.0.char_indices().skip(1).filter(|&(_, c)| c == '/').map(|(at, _)| &self.0[..at]).chain([&*self.0])
+    }
+}
+
+impl fmt::Display for QueuePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(path: &str) -> Result<(), &'static str> {
+    if path.is_empty() {
+        return Err("it is empty; give an absolute path such as /orders/42");
+    }
+    if !path.starts_with('/') {
+        return Err("it is relative; start it with /");
+    }
+    if path == "/" {
+        return Err("the root cannot be a lock; give a path below it");
+    }
+    if path.len() > PATH_BYTES_MAX {
+        return Err("it is longer than 1024 bytes");
+    }
+    if path.ends_with('/') {
+        return Err("it ends with /");
+    }
+    if path == "/zookeeper" || path.starts_with("/zookeeper/") {
+        return Err("/zookeeper belongs to the servers");
+    }
+    for component in path[1..].split('/') {
+        match component {
+            "" => return Err("it has an empty component (//)"),
+            "." | ".." => return Err("it has a . or .. component"),
+            QUEUE_NAME => return Err("the component _fairlock is reserved for the queues of this library"),
+            _ => {},
+        }
+    }
+    if path.chars().any(is_refused) {
+        return Err("it has a null, control or private-use character, which ZooKeeper refuses");
+    }
+    Ok(())
+}
+
+/// The characters that `PathUtils.validatePath` of ZooKeeper refuses. Those outside the basic plane are refused too:
+/// Java sees them as surrogate pairs, which lie in a refused range.
+fn is_refused(c: char) -> bool {
+    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..)
+}
+
+fn shorten(path: &str) -> String {
+    const CHARS_MAX: usize = 120;
+    let mut shown: String = path.chars().take(CHARS_MAX).collect();
+    if shown.len() < path.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_paths_are_kept_as_they_are() {
+        for path in ["/a", "/orders/42", "/übung/日本", "/a.b/..c/_fair", "/a/zookeeper"] {
+            assert_eq!(LockPath::new(path).expect(path).as_str(), path);
+        }
+    }
+
+    #[test]
+    fn each_kind_of_bad_path_is_refused_with_its_reason() {
+        let long = format!("/{}", "x".repeat(PATH_BYTES_MAX));
+        for (path, part) in [
+            ("", "empty"),
+            ("orders/42", "relative"),
+            ("/", "root"),
+            ("/a/", "ends with /"),
+            ("/a//b", "empty component"),
+            ("/a/./b", ". or .."),
+            ("/..", ". or .."),
+            ("/a\0b", "control"),
+            ("/a\nb", "control"),
+            ("/a\u{7f}", "control"),
+            ("/a\u{1f600}", "control"),
+            ("/a\u{e000}", "private-use"),
+            ("/zookeeper/quota", "servers"),
+            ("/a/_fairlock", "reserved"),
+            ("/_fairlock/b", "reserved"),
+            (&long, "1024"),
+        ] {
+            let error = LockPath::new(path).expect_err(path).to_string();
+            assert!(error.contains(part), "{path:?}: {error}");
+            assert!(error.len() < 400, "an error must not repeat a path of any length: {error}");
+        }
+    }
+
+    #[test]
+    fn queue_lies_below_the_lock_and_lists_its_ancestors() {
+        let queue = LockPath::new("/orders/42").expect("a good path").queue();
+        assert_eq!(queue.as_str(), "/orders/42/_fairlock");
+        assert_eq!(queue.join("lock-0000000001"), "/orders/42/_fairlock/lock-0000000001");
+        assert_eq!(queue.ancestors().collect::<Vec<_>>(), ["/orders", "/orders/42", "/orders/42/_fairlock"]);
+    }
+}

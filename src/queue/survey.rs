@@ -1,0 +1,68 @@
+//! Reading a list of a queue: who contends, who is foreign, whom to wait for.
+
+use crate::name::Sequence;
+
+/// A queue as listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The contenders' numbers, ascending: the first is the head.
+    pub contenders: Vec<Sequence>,
+    /// How many nodes are not contenders of this library.
+    pub foreign: usize,
+    /// One of the foreign names, to tell people.
+    pub foreign_example: Option<String>,
+}
+
+/// Sorts the names of a queue's children. Foreign names are counted and otherwise ignored: they never block anybody.
+pub fn sort_children(names: &[String]) -> Survey {
+    let mut survey = Survey::default();
+    for name in names {
+        match Sequence::of_node(name) {
+            Some(sequence) => survey.contenders.push(sequence),
+            None => {
+                survey.foreign += 1;
+                survey.foreign_example.get_or_insert_with(|| name.chars().take(60).collect());
+            },
+        }
+    }
+    survey.contenders.sort_unstable();
+    survey
+}
+
+/// The nearest contender ahead of `own`; `Err` if `own` is not in the list.
+pub(super) fn nearest_ahead(contenders: &[Sequence], own: Sequence) -> Result<Option<Sequence>, NotListed> {
+    if !contenders.contains(&own) {
+        return Err(NotListed);
+    }
+    Ok(contenders.iter().copied().filter(|&other| other < own).max())
+}
+
+/// The own node is missing in a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotListed;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(of: &[i32]) -> Vec<Sequence> {
+        of.iter().copied().map(Sequence::from).collect()
+    }
+
+    #[test]
+    fn foreign_nodes_are_counted_and_never_block() {
+        let names = ["config", "lock-0000000007", "0", "lock-12", "lock-0000000003", "_c_1-lock-0000000001"];
+        let survey = sort_children(&names.map(str::to_owned));
+        assert_eq!(survey.contenders, numbers(&[3, 7]));
+        assert_eq!((survey.foreign, survey.foreign_example.as_deref()), (4, Some("config")));
+    }
+
+    #[test]
+    fn nearest_ahead_is_numeric_and_needs_the_own_node() {
+        let contenders = numbers(&[1_000_000_000, 999_999_999, 5]);
+        assert_eq!(nearest_ahead(&contenders, 1_000_000_000.into()), Ok(Some(999_999_999.into())));
+        assert_eq!(nearest_ahead(&contenders, 999_999_999.into()), Ok(Some(5.into())));
+        assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(None));
+        assert_eq!(nearest_ahead(&contenders, 6.into()), Err(NotListed));
+    }
+}

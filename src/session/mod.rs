@@ -1,0 +1,227 @@
+//! A session in use: the store's session, how long it can be relied upon, and the keeper that keeps it so.
+
+mod pool;
+mod validity;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tracing::{debug, info, warn};
+
+pub(crate) use self::pool::Pool;
+pub(crate) use self::validity::{Era, Validity};
+use crate::clock::{Clock, Timestamp};
+use crate::path::QueuePath;
+use crate::store::{self, SessionState, StoreError, StoreErrorKind};
+
+/// How many queues' foreign nodes are reported, each once.
+const REPORTED_MAX: usize = 1_000;
+
+/// An open session, kept alive and timed.
+#[derive(Debug)]
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    keeper: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn store::Session>,
+    clock: Arc<dyn Clock>,
+    validity: Validity,
+    /// How many contenders, waiting or holding, there are.
+    contenders: AtomicUsize,
+    watched_bytes: AtomicUsize,
+    /// The queues whose foreign nodes have been reported.
+    reported: Mutex<HashSet<QueuePath>>,
+}
+
+/// A contender's place in a session: as long as it lives, the keeper renews the session's validity, and the
+/// contender's watches are accounted for.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    session: Arc<Session>,
+    bytes: usize,
+}
+
+impl Session {
+    /// Starts to keep a session whose opening began at `opened`.
+    pub(crate) fn keep(runtime: &Handle, store: Arc<dyn store::Session>, clock: Arc<dyn Clock>, opened: Timestamp) -> Self {
+        let validity = Validity::new(clock.clone(), store.timeout(), opened);
+        info!(session = %store.id(), timeout_ms = store.timeout().as_millis(), "session opened");
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            validity,
+            contenders: AtomicUsize::new(0),
+            watched_bytes: AtomicUsize::new(0),
+            reported: Mutex::default(),
+        });
+        let keeper = runtime.spawn(keep(shared.clone())).abort_handle();
+        Self { shared, keeper }
+    }
+
+    pub(crate) fn store(&self) -> &dyn store::Session {
+        &*self.shared.store
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    pub(crate) fn validity(&self) -> &Validity {
+        &self.shared.validity
+    }
+
+    pub(crate) fn states(&self) -> watch::Receiver<SessionState> {
+        self.shared.store.states()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(*self.shared.store.states().borrow(), SessionState::Ended(_))
+    }
+
+    /// Returns when the validity has lapsed since that era.
+    pub(crate) async fn lapsed(&self, era: Era) {
+        while self.validity().holds_since(era) {
+            // It moves on while the session is kept, so look again then.
+            self.clock().sleep_until(self.validity().valid_until()).await;
+        }
+    }
+
+    /// Returns when the session can be relied upon; never, if it ends before.
+    pub(crate) async fn renewed(&self) -> Era {
+        loop {
+            if let Some(era) = self.validity().era() {
+                return era;
+            }
+            let written = self.write(self.store().write_barrier()).await;
+            if self.validity().era().is_none() || written.is_err() {
+                tokio::time::sleep(self.validity().beat() / 8).await;
+            }
+        }
+    }
+
+    /// Whether nothing foreign was reported of this queue before.
+    pub(crate) fn is_first_report(&self, queue: &QueuePath) -> bool {
+        let mut reported = self.shared.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.len() < REPORTED_MAX && reported.insert(queue.clone())
+    }
+
+    /// A seat for a contender that watches this many paths of at most this many bytes; `None` if the session is full.
+    pub(crate) fn seat(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Option<Seat> {
+        let limits = self.store().watch_limits();
+        let bytes = paths * (path_bytes + limits.bytes_per_path);
+        let reserved = self.shared.watched_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            let total = used + bytes;
+            // One contender must fit into an empty session, whatever its path.
+            (used == 0 || total <= limits.bytes_max).then_some(total)
+        });
+        reserved.ok()?;
+        self.shared.contenders.fetch_add(1, Ordering::Relaxed);
+        Some(Seat { session: self.clone(), bytes })
+    }
+
+    /// Makes a request that reads, with a deadline. See [`Session::write`].
+    pub(crate) async fn read<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.shared.read(request).await
+    }
+
+    /// Makes a request that writes, with a deadline: a reply that does not come within the session timeout counts as
+    /// lost, since the client itself waits for ever on a connection that lives but swallowed one reply.
+    pub(crate) async fn write<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.shared.write(request).await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Seat {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.session.shared.watched_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.session.shared.contenders.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    async fn read<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let sent = self.clock.now();
+        let reply = within(self.store.timeout(), request).await;
+        if reply.is_ok() {
+            self.validity.touched(sent, self.clock.now());
+        }
+        reply
+    }
+
+    async fn write<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let sent = self.clock.now();
+        let reply = within(self.store.timeout(), request).await;
+        if reply.is_ok() {
+            self.validity.written(sent, self.clock.now());
+        }
+        reply
+    }
+}
+
+async fn within<T>(limit: Duration, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, request).await {
+        Ok(reply) => reply,
+        Err(elapsed) => Err(StoreError::with_source(StoreErrorKind::Unknown, elapsed)),
+    }
+}
+
+/// Sends something on every beat: what makes the servers count anew, and what proves that they do. With nobody on
+/// the session that is a read, which costs a server no more than the ping that it replaces; with contenders every
+/// second one is a write, which renews the validity (see [`validity`]).
+async fn keep(shared: Arc<Shared>) {
+    let mut states = shared.store.states();
+    let mut write_next = true;
+    loop {
+        match *states.borrow_and_update() {
+            SessionState::Ended(reason) => {
+                info!(session = %shared.store.id(), %reason, "session ended");
+                return;
+            },
+            SessionState::Suspended => {
+                warn!(session = %shared.store.id(), "no server answers");
+                write_next = true;
+            },
+            SessionState::Connected => {},
+        }
+        let busy = shared.contenders.load(Ordering::Relaxed) > 0;
+        let connected = *states.borrow() == SessionState::Connected;
+        if connected {
+            let reply = if busy && write_next {
+                shared.write(shared.store.write_barrier()).await
+            } else {
+                shared.read(shared.store.touch()).await
+            };
+            write_next = !(busy && write_next);
+            if let Err(error) = reply {
+                debug!(session = %shared.store.id(), %error, "keeping the session alive failed");
+                write_next = true;
+            }
+        }
+        tokio::select! {
+            // After a reconnect the next beat comes at once.
+            changed = states.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(shared.validity.beat()) => {},
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The sessions of one handle: opened when needed, replaced when they end, more than one only when one is full.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{Seat, Session};
+use crate::error::{Error, Retry};
+use crate::store::{OpenOptions, SessionState, Store};
+
+/// Between two attempts to open a session, the pause doubles up to this. Jitter keeps a fleet from coming back at
+/// one moment.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// See the module's doc.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    store: Arc<dyn Store>,
+    options: OpenOptions,
+    runtime: Handle,
+    sessions: Mutex<Vec<Arc<Session>>>,
+    /// Held while a session is being opened: one opens, the others wait for it.
+    opening: tokio::sync::Mutex<()>,
+    closed: watch::Sender<bool>,
+}
+
+impl Pool {
+    /// A pool with its first session open.
+    pub(crate) async fn open(store: Arc<dyn Store>, options: OpenOptions, runtime: Handle) -> Result<Arc<Self>, Error> {
+        let pool = Arc::new(Self {
+            store,
+            options,
+            runtime,
+            sessions: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            closed: watch::Sender::new(false),
+        });
+        pool.open_session().await?;
+        Ok(pool)
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// A session to read with.
+    pub(crate) async fn session(self: &Arc<Self>) -> Result<Arc<Session>, Error> {
+        Ok(self.seat(0, 0).await?.session().clone())
+    }
+
+    /// A seat on a live session, opening one if there is none with room. Waits for at most the time to connect.
+    pub(crate) async fn seat(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<Seat, Error> {
+        loop {
+            if self.is_closed() {
+                return Err(Error::Closed);
+            }
+            if let Some(seat) = self.free_seat(paths, path_bytes) {
+                return Ok(seat);
+            }
+            let mut closed = self.closed.subscribe();
+            tokio::select! {
+                opened = self.open_with_retries(paths, path_bytes) => opened?,
+                _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+            }
+        }
+    }
+
+    /// Ends all sessions; every guard of them is lost, every waiter fails.
+    pub(crate) async fn close(&self) {
+        self.closed.send_replace(true);
+        // Whoever is opening one right now sees the flag before it adds it.
+        let _opening = self.opening.lock().await;
+        let sessions = std::mem::take(&mut *self.lock());
+        for session in sessions {
+            session.store().close().await;
+        }
+    }
+
+    fn free_seat(&self, paths: usize, path_bytes: usize) -> Option<Seat> {
+        let mut sessions = self.lock();
+        sessions.retain(|session| !session.has_ended());
+        sessions.iter().find_map(|session| session.seat(paths, path_bytes))
+    }
+
+    async fn open_with_retries(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<(), Error> {
+        let _opening = self.opening.lock().await;
+        if self.free_seat(paths, path_bytes).is_some() {
+            return Ok(());
+        }
+        let started = tokio::time::Instant::now();
+        let mut pauses =
+            ExponentialBuilder::new().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX).with_jitter().without_max_times().build();
+        loop {
+            let error = match self.open_session().await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let pause = pauses.next().unwrap_or(PAUSE_MAX);
+            if error.retry() == Retry::No || started.elapsed() + pause >= self.options.connect_timeout {
+                return Err(error);
+            }
+            warn!(%error, "could not open a session, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn open_session(self: &Arc<Self>) -> Result<(), Error> {
+        let clock = self.store.clock();
+        // Before the request leaves: the servers cannot have begun to count earlier.
+        let opened = clock.now();
+        let store = self.store.open(&self.options).await?;
+        let session = Arc::new(Session::keep(&self.runtime, store, clock, opened));
+        if self.is_closed() {
+            session.store().close().await;
+            return Err(Error::Closed);
+        }
+        self.runtime.spawn(replace_when_ended(Arc::downgrade(self), session.states()));
+        self.lock().push(session);
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Session>>> {
+        // No code panics while it holds this lock, and the list is consistent between any two statements.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a new session once one has ended and none is left, so that the next acquisition need not wait for it.
+///
+/// Boxed by name: opening a session spawns this, and this opens a session.
+fn replace_when_ended(
+    pool: Weak<Pool>,
+    mut states: watch::Receiver<SessionState>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+    let ended = states.wait_for(|state| matches!(state, SessionState::Ended(_))).await.is_ok();
+    let Some(pool) = pool.upgrade().filter(|_| ended) else { return };
+    while !pool.is_closed() && Arc::strong_count(&pool) > 1 {
+        match pool.seat(0, 0).await {
+            Ok(_) => return,
+            Err(error) if error.retry() == Retry::No => return,
+            Err(error) => {
+                warn!(%error, "no session for later acquisitions yet");
+                // A pause of its own: the retries within one attempt may have been cut short.
+                tokio::time::sleep(PAUSE_MAX.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            },
+        }
+    }
+    })
+}

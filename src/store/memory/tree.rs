@@ -1,0 +1,339 @@
+//! The tree of nodes, with its sessions and watches, under one lock: what a ZooKeeper server does, one request at a
+//! time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+
+use super::{Loss, Request};
+use crate::clock::Timestamp;
+use crate::error::LossReason;
+use crate::name::{EXCLUSIVE_PREFIX, Sequence};
+use crate::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind, WatchEvent};
+
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    nodes: BTreeMap<String, ZNode>,
+    zxid: i64,
+    sessions: BTreeMap<SessionId, OpenSession>,
+    sessions_opened: i64,
+    watches: HashMap<String, Vec<Watch>>,
+    events_delivered: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct ZNode {
+    pub(super) data: Vec<u8>,
+    pub(super) owner: Option<SessionId>,
+    pub(super) created_at: i64,
+    pub(super) version: i32,
+    written_at: i64,
+    children: BTreeSet<String>,
+    /// Children ever created: the next sequential child's number.
+    next_sequence: i32,
+    is_container: bool,
+}
+
+#[derive(Debug)]
+struct OpenSession {
+    timeout: Duration,
+    states: watch::Sender<SessionState>,
+    runtime: Handle,
+    /// Counts the connections.
+    connection: u64,
+    /// What the client had seen when it was cut off.
+    cut_at: Option<i64>,
+    losses: Vec<(Request, Loss)>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    session: SessionId,
+    connection: u64,
+    sender: oneshot::Sender<WatchEvent>,
+}
+
+/// A connection that was cut.
+pub(super) struct Cut {
+    pub(super) runtime: Handle,
+    pub(super) connection: u64,
+    pub(super) expires: Timestamp,
+}
+
+impl Tree {
+    pub(super) fn open_session(&mut self, timeout: Duration, runtime: Handle) -> (SessionId, watch::Receiver<SessionState>) {
+        self.sessions_opened += 1;
+        self.zxid += 1;
+        let id = SessionId(self.sessions_opened);
+        let (states, receiver) = watch::channel(SessionState::Connected);
+        let session = OpenSession { timeout, states, runtime, connection: 0, cut_at: None, losses: vec![] };
+        self.sessions.insert(id, session);
+        (id, receiver)
+    }
+
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        self.sessions.keys().copied().collect()
+    }
+
+    pub(super) fn end_session(&mut self, id: SessionId, reason: LossReason) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        self.zxid += 1;
+        // Its own watches tell of the end, not of the nodes that vanish with it: a real client cannot tell them apart
+        // either once its connection is closed.
+        for watches in self.watches.values_mut() {
+            let (own, others) = std::mem::take(watches).into_iter().partition(|watch| watch.session == id);
+            *watches = others;
+            for watch in own {
+                let _: Result<_, _> = watch.sender.send(WatchEvent { change: Change::SessionEnded, continuous: false });
+            }
+        }
+        let owned: Vec<_> =
+            self.nodes.iter().filter(|(_, node)| node.owner == Some(id)).map(|(path, _)| path.clone()).collect();
+        for path in owned {
+            self.remove(&path);
+        }
+        session.states.send_replace(SessionState::Ended(reason));
+    }
+
+    pub(super) fn disconnect(&mut self, id: SessionId, now: Timestamp) -> Option<Cut> {
+        let seen = self.zxid;
+        let session = self.sessions.get_mut(&id)?;
+        if session.cut_at.is_some() {
+            return None;
+        }
+        session.cut_at = Some(seen);
+        session.connection += 1;
+        session.states.send_replace(SessionState::Suspended);
+        Some(Cut { runtime: session.runtime.clone(), connection: session.connection, expires: now + session.timeout })
+    }
+
+    pub(super) fn is_still_cut(&self, id: SessionId, connection: u64) -> bool {
+        self.sessions.get(&id).is_some_and(|session| session.cut_at.is_some() && session.connection == connection)
+    }
+
+    pub(super) fn reconnect(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(seen) = session.cut_at.take() else { return };
+        session.connection += 1;
+        session.states.send_replace(SessionState::Connected);
+        // As SetWatches does: what has changed since is told as a difference.
+        for (path, watches) in &mut self.watches {
+            let change = match self.nodes.get(path) {
+                None => Change::Deleted,
+                Some(node) if node.written_at > seen => Change::Written,
+                Some(_) => continue,
+            };
+            let (own, others) = std::mem::take(watches).into_iter().partition(|watch| watch.session == id);
+            *watches = others;
+            for watch in own {
+                let _: Result<_, _> = watch.sender.send(WatchEvent { change, continuous: false });
+                self.events_delivered += 1;
+            }
+        }
+    }
+
+    /// Whether the session can make a request now; `Err` if it never can again.
+    pub(super) fn is_connected(&self, id: SessionId) -> Result<bool, StoreError> {
+        match self.sessions.get(&id) {
+            Some(session) => Ok(session.cut_at.is_none()),
+            None => Err(StoreErrorKind::Ended(LossReason::SessionExpired).into()),
+        }
+    }
+
+    pub(super) fn lose_next(&mut self, id: SessionId, request: Request, loss: Loss) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.losses.push((request, loss));
+        }
+    }
+
+    pub(super) fn take_loss(&mut self, id: SessionId, request: Request) -> Option<Loss> {
+        let session = self.sessions.get_mut(&id)?;
+        let at = session.losses.iter().position(|(lost, _)| *lost == request)?;
+        Some(session.losses.remove(at).1)
+    }
+
+    pub(super) fn node(&self, path: &str) -> Option<&ZNode> {
+        self.nodes.get(path)
+    }
+
+    pub(super) fn children(&self, path: &str) -> Option<Vec<String>> {
+        self.nodes.get(path).map(|node| node.children.iter().cloned().collect())
+    }
+
+    /// Creates an ephemeral numbered node; tells its number, its zxid and whether it has siblings.
+    pub(super) fn create_numbered(
+        &mut self,
+        owner: SessionId,
+        parent: &str,
+        data: Vec<u8>,
+    ) -> Result<(Sequence, i64, bool), StoreError> {
+        let directory = self.nodes.get(parent).ok_or(StoreErrorKind::NoNode)?;
+        if directory.owner.is_some() {
+            return Err(StoreErrorKind::EphemeralParent.into());
+        }
+        let sequence = Sequence::from(directory.next_sequence);
+        let path = format!("{parent}/{EXCLUSIVE_PREFIX}{sequence}");
+        self.create(&path, ZNode { data, owner: Some(owner), ..ZNode::default() })?;
+        let has_siblings = self.nodes.get(parent).is_some_and(|directory| directory.children.len() > 1);
+        Ok((sequence, self.zxid, has_siblings))
+    }
+
+    pub(super) fn create_container(&mut self, path: &str) -> Result<(), StoreError> {
+        self.create(path, ZNode { is_container: true, ..ZNode::default() })
+    }
+
+    pub(super) fn create_persistent(&mut self, path: &str, data: Vec<u8>) -> Result<(), StoreError> {
+        self.create(path, ZNode { data, ..ZNode::default() })
+    }
+
+    fn create(&mut self, path: &str, node: ZNode) -> Result<(), StoreError> {
+        let (parent, name) = split(path);
+        if self.nodes.contains_key(path) {
+            return Err(StoreErrorKind::NodeExists.into());
+        }
+        if !parent.is_empty() {
+            let directory = self.nodes.get_mut(parent).ok_or(StoreErrorKind::NoNode)?;
+            if directory.owner.is_some() {
+                return Err(StoreErrorKind::EphemeralParent.into());
+            }
+            directory.children.insert(name.to_owned());
+            directory.next_sequence = directory.next_sequence.wrapping_add(1);
+        }
+        self.zxid += 1;
+        self.nodes.insert(path.to_owned(), ZNode { created_at: self.zxid, written_at: self.zxid, ..node });
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, path: &str, data: Vec<u8>, version: Option<i32>) -> Result<(), StoreError> {
+        let node = self.nodes.get_mut(path).ok_or(StoreErrorKind::NoNode)?;
+        check_version(node, version)?;
+        self.zxid += 1;
+        node.data = data;
+        node.version += 1;
+        node.written_at = self.zxid;
+        self.fire(path, Change::Written);
+        Ok(())
+    }
+
+    pub(super) fn check(&self, path: &str, version: Option<i32>) -> Result<(), StoreError> {
+        check_version(self.nodes.get(path).ok_or(StoreErrorKind::NoNode)?, version)
+    }
+
+    pub(super) fn delete(&mut self, path: &str, version: Option<i32>) -> Result<(), StoreError> {
+        let node = self.nodes.get(path).ok_or(StoreErrorKind::NoNode)?;
+        check_version(node, version)?;
+        if !node.children.is_empty() {
+            return Err(StoreErrorKind::NotEmpty.into());
+        }
+        self.zxid += 1;
+        self.remove(path);
+        Ok(())
+    }
+
+    /// A copy of the nodes, without anybody who could be told anything.
+    pub(super) fn trial(&self) -> Tree {
+        Tree { nodes: self.nodes.clone(), zxid: self.zxid, ..Tree::default() }
+    }
+
+    pub(super) fn create_with_ancestors(&mut self, path: &str, data: Vec<u8>) {
+        for (at, _) in path.match_indices('/').skip(1) {
+            // It may be there already.
+            let _: Result<_, _> = self.create_persistent(&path[..at], vec![]);
+        }
+        let _: Result<_, _> = self.create_persistent(path, data);
+    }
+
+    pub(super) fn write_by_hand(&mut self, path: &str, data: Vec<u8>) {
+        let _: Result<_, _> = self.write(path, data, None);
+    }
+
+    pub(super) fn delete_all(&mut self, path: &str) {
+        for child in self.children(path).unwrap_or_default() {
+            self.delete_all(&format!("{path}/{child}"));
+        }
+        let _: Result<_, _> = self.delete(path, None);
+    }
+
+    pub(super) fn reap_containers(&mut self) {
+        loop {
+            let empty: Vec<_> = self
+                .nodes
+                .iter()
+                .filter(|(_, node)| node.is_container && node.children.is_empty() && node.next_sequence != 0)
+                .map(|(path, _)| path.clone())
+                .collect();
+            if empty.is_empty() {
+                return;
+            }
+            for path in empty {
+                let _: Result<_, _> = self.delete(&path, None);
+            }
+        }
+    }
+
+    pub(super) fn set_next_sequence(&mut self, path: &str, next: i32) {
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.next_sequence = next;
+        }
+    }
+
+    pub(super) fn watch(&mut self, id: SessionId, path: &str) -> Option<oneshot::Receiver<WatchEvent>> {
+        let connection = self.sessions.get(&id)?.connection;
+        let (sender, receiver) = oneshot::channel();
+        let watches = self.watches.entry(path.to_owned()).or_default();
+        watches.retain(|watch| !watch.sender.is_closed());
+        watches.push(Watch { session: id, connection, sender });
+        Some(receiver)
+    }
+
+    pub(super) fn watch_count(&self) -> usize {
+        self.watches.values().flatten().filter(|watch| !watch.sender.is_closed()).count()
+    }
+
+    pub(super) fn events_delivered(&self) -> u64 {
+        self.events_delivered
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.nodes.remove(path);
+        let (parent, name) = split(path);
+        if let Some(directory) = self.nodes.get_mut(parent) {
+            directory.children.remove(name);
+        }
+        self.fire(path, Change::Deleted);
+    }
+
+    /// Tells everybody who watches the node and can be reached, once each.
+    fn fire(&mut self, path: &str, change: Change) {
+        let Some(watches) = self.watches.remove(path) else { return };
+        let mut kept = Vec::new();
+        for watch in watches {
+            match self.sessions.get(&watch.session) {
+                Some(session) if session.cut_at.is_some() => kept.push(watch),
+                Some(session) => {
+                    let continuous = session.connection == watch.connection;
+                    if watch.sender.send(WatchEvent { change, continuous }).is_ok() {
+                        self.events_delivered += 1;
+                    }
+                },
+                None => {},
+            }
+        }
+        if !kept.is_empty() {
+            self.watches.insert(path.to_owned(), kept);
+        }
+    }
+}
+
+fn check_version(node: &ZNode, version: Option<i32>) -> Result<(), StoreError> {
+    match version {
+        Some(version) if version != node.version => Err(StoreErrorKind::VersionMismatch.into()),
+        _ => Ok(()),
+    }
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}

@@ -1,0 +1,309 @@
+//! What the queue protocol needs of a coordination store, and nothing more.
+//!
+//! A store has sessions; a session makes ephemeral, numbered nodes in a queue and is told when a node changes. The
+//! traits are cut at the level of the protocol, not of znodes, so that a store may do each step in its cheapest way.
+//! There are no default methods: each implementation says what it does about every step, and
+//! [`contract`] checks it.
+//!
+//! | store | for |
+//! |---|---|
+//! | [`zookeeper::ZooKeeper`] | production |
+//! | [`memory::Memory`] | documentation, demos, tests of applications, simulation |
+
+pub mod contract;
+mod error;
+pub mod memory;
+pub mod zookeeper;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use self::error::{StoreError, StoreErrorKind};
+use crate::clock::Clock;
+use crate::error::LossReason;
+use crate::name::Sequence;
+use crate::path::QueuePath;
+use crate::token::FencingToken;
+
+/// A coordination store that queues can live in.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Opens a session.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the session from being opened in [`OpenOptions::connect_timeout`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A session that was being opened when the future is dropped is closed, or left to expire.
+    async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Session>, crate::Error>;
+
+    /// The clock by which the sessions of this store are timed.
+    fn clock(&self) -> Arc<dyn Clock>;
+}
+
+/// How a session is to be opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The session timeout to ask for. The server may answer with another one: see [`Session::timeout`].
+    pub session_timeout: Duration,
+    /// How long to wait for any server.
+    pub connect_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { session_timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// A session: the owner of nodes that vanish when it ends.
+///
+/// Every method may fail with [`StoreErrorKind::Ended`] once the session has ended, and with
+/// [`StoreErrorKind::Unknown`] if its reply was lost. Requests take effect in the order in which they were made, and
+/// a request whose reply was lost takes effect before a later one or never.
+#[async_trait]
+pub trait Session: Debug + Send + Sync + 'static {
+    /// The session's id in the store.
+    fn id(&self) -> SessionId;
+
+    /// The session timeout as negotiated.
+    fn timeout(&self) -> Duration;
+
+    /// How much may be watched at once.
+    fn watch_limits(&self) -> WatchLimits;
+
+    /// The state, as it changes. [`SessionState::Ended`] is final.
+    fn states(&self) -> watch::Receiver<SessionState>;
+
+    /// Enters a queue: makes an ephemeral numbered node, in one transaction with finding out whether it is alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if the queue does not exist.
+    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError>;
+
+    /// Makes the queue and its ancestors, in a form that the store removes by itself some time after the queue has
+    /// become empty, if it can do that. An existing queue is no error.
+    async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError>;
+
+    /// Lists the names of all nodes in the queue, those of others included, in no particular order.
+    async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError>;
+
+    /// Finds this session's nodes in the queue with exactly this ticket.
+    ///
+    /// The answer covers all writes of this session that were acknowledged before the call; call
+    /// [`Session::write_barrier`] first.
+    async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError>;
+
+    /// Reads one node; `None` if it does not exist.
+    async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError>;
+
+    /// Reads one node and asks to be told once of its next change; `None` if it does not exist, without a watch.
+    async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError>;
+
+    /// Deletes the session's own node.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if it is gone already, [`StoreErrorKind::NotEmpty`] if [`Departure::CloseQueue`]
+    /// found another node; nothing has changed then.
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError>;
+
+    /// A write without effect that goes through the quorum. Once it is acknowledged, every earlier request of this
+    /// session has been executed or never will be, and the session was alive when it was executed.
+    async fn write_barrier(&self) -> Result<(), StoreError>;
+
+    /// A cheap request that tells the server that the session lives.
+    async fn touch(&self) -> Result<(), StoreError>;
+
+    /// Executes the operations in one transaction if `own` still exists.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] with index 0 if `own` is gone; otherwise the first refused operation's error, with
+    /// its index counted from 1.
+    async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError>;
+
+    /// Ends the session; its nodes vanish at once where a server can be reached, else when it expires.
+    async fn close(&self);
+}
+
+/// How much a session can watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchLimits {
+    /// The most bytes of watched paths, all together.
+    pub bytes_max: usize,
+    /// What each watched path costs besides its own length.
+    pub bytes_per_path: usize,
+}
+
+/// A session's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub i64);
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x{:x}", self.0)
+    }
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// A server answers.
+    Connected,
+    /// No server answers at present; the session may or may not be alive.
+    Suspended,
+    /// It is over, and will not come back.
+    Ended(LossReason),
+}
+
+/// What came of [`Session::enter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// The number of the new node.
+    pub sequence: Sequence,
+    /// The token of the new node.
+    pub token: FencingToken,
+    /// Who else was there.
+    pub neighbours: Neighbours,
+}
+
+/// Who else was in the queue at the moment of entering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Neighbours {
+    /// Nobody, as seen inside the entering transaction.
+    None,
+    /// Somebody, as seen inside the entering transaction.
+    Some,
+    /// The store could not tell.
+    Unknown,
+}
+
+/// A node of this session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnNode {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Its token.
+    pub token: FencingToken,
+}
+
+/// A node as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its data.
+    pub data: Vec<u8>,
+    /// The session that owns it; `None` if it is not ephemeral.
+    pub owner: Option<SessionId>,
+    /// The token of its creation.
+    pub token: FencingToken,
+}
+
+/// A node as read, with a watch in place.
+pub struct Watched {
+    /// The node, without its data if that may not be read.
+    pub node: Node,
+    /// Resolves once, at the next change. Dropping it removes the watch.
+    pub event: Pin<Box<dyn Future<Output = WatchEvent> + Send>>,
+}
+
+impl Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// What happened to a watched node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchEvent {
+    /// The change.
+    pub change: Change,
+    /// Whether the connection has held without interruption since the watch was placed. After a reconnect the store
+    /// tells differences, not history.
+    pub continuous: bool,
+}
+
+/// A change of a watched node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// Its data was written.
+    Written,
+    /// It was deleted.
+    Deleted,
+    /// The session ended; nothing more will be told.
+    SessionEnded,
+}
+
+/// How a contender leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure<'a> {
+    /// As the holder: write the node, then delete it, in one transaction, so that the successor's watch fires once,
+    /// with [`Change::Written`]. The data must have the length of the node's data: a changed size is checked against
+    /// byte quotas.
+    Release {
+        /// What is written.
+        data: &'a [u8],
+    },
+    /// Delete the node.
+    Withdraw,
+    /// Delete the node and the queue in one transaction, so that numbers start again.
+    CloseQueue,
+}
+
+/// A write that takes effect only while the lock is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Creates a persistent node.
+    Create {
+        /// Its path.
+        path: String,
+        /// Its data.
+        data: Vec<u8>,
+    },
+    /// Writes a node's data.
+    SetData {
+        /// Its path.
+        path: String,
+        /// The data.
+        data: Vec<u8>,
+        /// The version it must have.
+        version: Option<i32>,
+    },
+    /// Deletes a node.
+    Delete {
+        /// Its path.
+        path: String,
+        /// The version it must have.
+        version: Option<i32>,
+    },
+    /// Checks that a node exists and has this version.
+    Check {
+        /// Its path.
+        path: String,
+        /// The version it must have.
+        version: i32,
+    },
+}
+
+impl Operation {
+    /// The path it concerns.
+    pub fn path(&self) -> &str {
+        match self {
+            Operation::Create { path, .. }
+            | Operation::SetData { path, .. }
+            | Operation::Delete { path, .. }
+            | Operation::Check { path, .. } => path,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Saying what is wrong when no session can be opened: looks at each server of the connect string.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::Error;
+use crate::store::StoreError;
+
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+const SERVERS_MAX: usize = 9;
+const DEFAULT_PORT: &str = "2181";
+
+/// What was found at an address.
+enum Finding {
+    NotResolved,
+    Refused(String),
+    NoAnswer,
+    Silent,
+    ZooKeeper(String),
+    Other(String),
+}
+
+/// Refuses what cannot be a connect string, before anything is sent.
+pub(super) fn check_connect_string(servers: &str) -> Result<(), Error> {
+    let reason = if servers.trim().is_empty() {
+        "it is empty"
+    } else if servers.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it has white space or control characters"
+    } else if addresses(servers).any(|address| address.is_empty() || address.starts_with(':')) {
+        "a server has no host"
+    } else if addresses(servers).any(|address| port_of(address).is_some_and(|port| port.parse::<u16>().is_err())) {
+        "a port is not a number up to 65535"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidConfig {
+        reason: format!("the connect string {servers:?} is malformed: {reason}; give host:port,host:port/root"),
+    })
+}
+
+/// The error for servers that gave no session.
+pub(super) async fn unreachable(servers: &str, waited: Duration, last_error: Option<StoreError>) -> Error {
+    let mut findings = Vec::new();
+    for address in addresses(servers).take(SERVERS_MAX) {
+        findings.push((address.to_owned(), look(address).await));
+    }
+    let any_zookeeper = findings.iter().any(|(_, finding)| matches!(finding, Finding::ZooKeeper(_)));
+    if !any_zookeeper
+        && let Some((server, Finding::Other(detail))) =
+            findings.iter().find(|(_, finding)| matches!(finding, Finding::Other(_)))
+    {
+        return Error::NotZooKeeper { server: server.clone(), detail: detail.clone() };
+    }
+    let diagnosis = findings.iter().map(|(server, finding)| format!("{server}: {}", describe(finding))).collect::<Vec<_>>();
+    Error::Unreachable { servers: servers.to_owned(), waited, diagnosis: diagnosis.join("; "), source: last_error }
+}
+
+fn describe(finding: &Finding) -> String {
+    match finding {
+        Finding::NotResolved => "the host name is unknown; check it".into(),
+        Finding::Refused(reason) => format!("cannot connect ({reason}); is the server running, is the port right?"),
+        Finding::NoAnswer => "no answer to a connection attempt; is a firewall in between?".into(),
+        Finding::Silent => "accepts connections but does not answer; does it expect TLS, or hang?".into(),
+        Finding::ZooKeeper(words) => format!("is a ZooKeeper server but gave no session ({words}); does it have a quorum?"),
+        Finding::Other(detail) => format!("is no ZooKeeper server ({detail})"),
+    }
+}
+
+/// The addresses of a connect string, without root and scheme.
+fn addresses(servers: &str) -> impl Iterator<Item = &str> {
+    servers.split(',').map(|server| {
+        let server = server.split_once("://").map_or(server, |(_, rest)| rest);
+        server.split('/').next().unwrap_or_default()
+    })
+}
+
+fn port_of(address: &str) -> Option<&str> {
+    // The colons of an IPv6 address stand in brackets.
+    let after_host = address.rsplit_once(']').map_or(address, |(_, rest)| rest);
+    after_host.rsplit_once(':').map(|(_, port)| port)
+}
+
+async fn look(address: &str) -> Finding {
+    let target = match port_of(address) {
+        Some(_) => address.to_owned(),
+        None => format!("{address}:{DEFAULT_PORT}"),
+    };
+    if tokio::net::lookup_host(&target).await.map_or(true, |mut found| found.next().is_none()) {
+        return Finding::NotResolved;
+    }
+    let mut stream = match timeout(LOOK_TIMEOUT, TcpStream::connect(&target)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Finding::Refused(error.to_string()),
+        Err(_) => return Finding::NoAnswer,
+    };
+    // Every ZooKeeper server answers to this word, be it with a refusal that names it.
+    let answer = timeout(LOOK_TIMEOUT, async {
+        stream.write_all(b"srvr").await.ok()?;
+        let mut answer = vec![0; 512];
+        let length = stream.read(&mut answer).await.ok()?;
+        answer.truncate(length);
+        Some(answer)
+    });
+    match answer.await {
+        Err(_) | Ok(None) => Finding::Silent,
+        Ok(Some(answer)) if answer.is_empty() => Finding::Silent,
+        Ok(Some(answer)) => judge(&answer),
+    }
+}
+
+fn judge(answer: &[u8]) -> Finding {
+    let words: String = String::from_utf8_lossy(answer).chars().filter(|c| !c.is_control()).take(80).collect();
+    let is_zookeeper = words.starts_with("Zookeeper version")
+        || words.contains("not in the whitelist")
+        || words.contains("not currently serving requests");
+    if is_zookeeper { Finding::ZooKeeper(words) } else { Finding::Other(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_strings_are_checked() {
+        for good in ["a", "a:2181", "a:1,b:2/app", "[::1]:2181/x", "tcp://a:1,b", "10.0.0.1:2181,10.0.0.2:2181"] {
+            assert!(check_connect_string(good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a b:1", "a:1,,b:2", ":2181", "a:x", "a:99999", "a:1\n", "/app", "a:"] {
+            assert!(matches!(check_connect_string(bad), Err(Error::InvalidConfig { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn servers_are_told_apart_by_their_words() {
+        assert!(matches!(judge(b"Zookeeper version: 3.8.0"), Finding::ZooKeeper(_)));
+        assert!(matches!(judge(b"srvr is not executed because it is not in the whitelist.\n"), Finding::ZooKeeper(_)));
+        assert!(matches!(judge(b"HTTP/1.1 400 Bad Request\r\n"), Finding::Other(_)));
+        assert!(matches!(judge(b"\x00\xff\x01"), Finding::Other(_)));
+    }
+}

@@ -1,0 +1,156 @@
+//! The data of a contender's znode: who waits, since when, and the id by which a lost reply is recovered.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// The longest owner name, in bytes.
+pub(crate) const OWNER_BYTES_MAX: usize = 256;
+
+/// Who a process is, as other contenders and operators see it.
+///
+/// Any client that may read the lock's znodes sees it; put no secret into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    owner: String,
+    host: String,
+    pid: u32,
+}
+
+impl Identity {
+    /// An identity with this owner name, on this host and process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if the name is longer than 256 bytes, [`Error::InvalidConfig`] if it is empty or has
+    /// control characters.
+    pub fn new(owner: impl Into<String>) -> Result<Self, Error> {
+        let owner = owner.into();
+        if owner.len() > OWNER_BYTES_MAX {
+            return Err(Error::TooLarge { what: "the owner name", bytes: owner.len(), bytes_max: OWNER_BYTES_MAX });
+        }
+        if owner.is_empty() || owner.chars().any(char::is_control) {
+            return Err(Error::InvalidConfig {
+                reason: "the owner name is empty or has control characters; give a short name such as billing-7".into(),
+            });
+        }
+        Ok(Self { owner, host: host_name(), pid: std::process::id() })
+    }
+
+    /// The name given by the application, by default the name of the program.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The host's name.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The process id on that host.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let program = std::env::current_exe()
+            .ok()
+            .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .map(|name| name.chars().filter(|c| !c.is_control()).take(OWNER_BYTES_MAX / 4).collect::<String>())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "unnamed".to_owned());
+        Self { owner: program, host: host_name(), pid: std::process::id() }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.owner, self.host, self.pid)
+    }
+}
+
+fn host_name() -> String {
+    const CHARS_MAX: usize = 64;
+    rustix::system::uname().nodename().to_string_lossy().chars().take(CHARS_MAX).collect()
+}
+
+/// What a contender writes into its znode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The attempt's id, unique over all processes: after a lost reply it says which node is one's own.
+    id: String,
+    #[serde(flatten)]
+    identity: Identity,
+    /// When the contender entered, in milliseconds since 1970 by its own wall clock.
+    since_unix_ms: u64,
+}
+
+impl Ticket {
+    pub(crate) fn new(identity: Identity, since_unix_ms: u64) -> Self {
+        let mut bits = fastrand::Rng::new();
+        Self { id: format!("{:016x}{:016x}", bits.u64(..), bits.u64(..)), identity, since_unix_ms }
+    }
+
+    /// Parses the data of a contender's znode. `None`: it is not a ticket (another version, or somebody wrote there).
+    pub fn parse(data: &[u8]) -> Option<Self> {
+        serde_json::from_slice(data).ok()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialize")
+    }
+
+    /// The attempt's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Who waits or holds.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// When the contender entered, in milliseconds since 1970 by its own wall clock.
+    pub fn since_unix_ms(&self) -> u64 {
+        self.since_unix_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_round_trip_and_differ() {
+        let identity = Identity::new("billing-7").expect("a good name");
+        let (one, two) = (Ticket::new(identity.clone(), 5), Ticket::new(identity, 5));
+        assert_ne!(one.id(), two.id());
+        assert_eq!(Ticket::parse(&one.to_bytes()), Some(one.clone()));
+        assert!(one.to_bytes().len() < 512, "a waiter's node stays small");
+    }
+
+    #[test]
+    fn foreign_data_is_no_ticket() {
+        for data in [&b""[..], b"10.0.0.1", b"__REVOKE__", b"{}", b"\xff\xfe", b"[1,2]", b"{\"id\":1}"] {
+            assert_eq!(Ticket::parse(data), None, "{data:?}");
+        }
+    }
+
+    #[test]
+    fn owner_names_are_bounded() {
+        assert!(matches!(Identity::new("x".repeat(257)), Err(Error::TooLarge { bytes: 257, .. })));
+        assert!(matches!(Identity::new(""), Err(Error::InvalidConfig { .. })));
+        assert!(matches!(Identity::new("a\nb"), Err(Error::InvalidConfig { .. })));
+        assert!(Identity::default().to_bytes_len() < 512);
+    }
+
+    impl Identity {
+        fn to_bytes_len(&self) -> usize {
+            Ticket::new(self.clone(), u64::MAX).to_bytes().len()
+        }
+    }
+}
