@@ -25,7 +25,10 @@ fn place() -> String {
 fn start_time(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name and may hold anything, so counting starts behind its bracket.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    // A dead process keeps its entry until its parent asks for it, which some never do.
+    let dead = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !dead).map(str::to_owned)
 }
 
 /// True only for a process of this machine that is certainly gone.

@@ -1,5 +1,6 @@
 //! One ZooKeeper server with a fixed address.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::settings::{Settings, knobs};
 
 /// How long a single four-letter word may take.
 const WORD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the first question to a starting server may take.
+const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// A real ZooKeeper server. Dropping it removes it with its data.
 #[derive(Debug)]
@@ -236,6 +240,10 @@ impl Server {
     ///
     /// When the server cannot be reached or does not answer within five seconds.
     pub async fn four_letter(&self, word: &str) -> Result<String, Error> {
+        self.ask(word, WORD_PATIENCE).await.map_err(Error::io("ask the server with a four-letter word"))
+    }
+
+    async fn ask(&self, word: &str, patience: Duration) -> io::Result<String> {
         let ask = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port())).await?;
             stream.write_all(word.as_bytes()).await?;
@@ -243,15 +251,16 @@ impl Server {
             stream.read_to_end(&mut answer).await?;
             Ok(String::from_utf8_lossy(&answer).into_owned())
         };
-        timeout(WORD_PATIENCE, ask)
-            .await
-            .unwrap_or_else(|elapsed| Err(elapsed.into()))
-            .map_err(Error::io("ask the server with a four-letter word"))
+        timeout(patience, ask).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
     }
 
     /// `standalone`, `leader` or `follower` while the server serves; nothing while it does not.
     pub async fn mode(&self) -> Option<String> {
-        let answer = self.four_letter("srvr").await.ok()?;
+        self.mode_within(WORD_PATIENCE).await
+    }
+
+    async fn mode_within(&self, patience: Duration) -> Option<String> {
+        let answer = self.ask("srvr", patience).await.ok()?;
         answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
     }
 
@@ -263,7 +272,10 @@ impl Server {
     pub async fn wait_until_serving(&self) -> Result<(), Error> {
         let deadline = Instant::now() + self.start_timeout;
         for attempt in 1_u32.. {
-            if self.mode().await.is_some() {
+            // A server that is just starting accepts connections which it then forgets. Patience grows slowly, so that
+            // a slow machine gets there too.
+            let patience = (FIRST_PATIENCE * (1 + attempt / 10)).min(WORD_PATIENCE);
+            if self.mode_within(patience).await.is_some() {
                 return Ok(());
             }
             // The engine is asked seldom, since that takes longer than asking the server.
