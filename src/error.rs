@@ -171,7 +171,9 @@ pub enum Error {
         reason: LossReason,
     },
     /// The queue's number range is used up; numbers start again once the queue has been empty.
-    #[error("the queue of {path} has used up its numbers; let it run empty, or delete {path}/_fairlock while nobody uses it")]
+    #[error(
+        "the queue of {path} has used up its numbers; let it run empty, or delete {path}/_fairlock while nobody uses it"
+    )]
     QueueExhausted {
         /// The lock path.
         path: String,

@@ -79,9 +79,25 @@ mod tests {
     #[test]
     fn names_of_others_are_no_contenders() {
         for name in [
-            "", "config", "0", "!x", "lock-", "lock-é000000001", "lock-12", "lock-00000000001", "lock-+000000001",
-            "lock- 000000001", "lock-9999999999", "lock--", "lock-0000000001x", "_c_0-lock-0000000001",
-            "aa__lock__0000000001", "x-99-0000000001", "n_0000000001", "read-0000000001", "LOCK-0000000001",
+            "",
+            "config",
+            "0",
+            "!x",
+            "lock-",
+            "lock-é000000001",
+            "lock-12",
+            "lock-00000000001",
+            "lock-+000000001",
+            "lock- 000000001",
+            "lock-9999999999",
+            "lock--",
+            "lock-0000000001x",
+            "_c_0-lock-0000000001",
+            "aa__lock__0000000001",
+            "x-99-0000000001",
+            "n_0000000001",
+            "read-0000000001",
+            "LOCK-0000000001",
         ] {
             assert_eq!(Sequence::of_node(name), None, "{name:?}");
         }

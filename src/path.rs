@@ -126,7 +126,7 @@ fn check(path: &str) -> Result<(), &'static str> {
             "" => return Err("it has an empty component (//)"),
             "." | ".." => return Err("it has a . or .. component"),
             QUEUE_NAME => return Err("the component _fairlock is reserved for the queues of this library"),
-            _ => {},
+            _ => {}
         }
     }
     if path.chars().any(is_refused) {

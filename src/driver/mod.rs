@@ -85,9 +85,16 @@ enum Listener {
     /// A waiter whose lock is granted, while the session's validity is being renewed.
     Granted(oneshot::Sender<Result<Hold, Error>>, BoxFuture<Era>),
     /// A guard.
-    Guard { loss: watch::Sender<Option<LossReason>>, release: oneshot::Receiver<ReleaseRequest>, since: Timestamp },
+    Guard {
+        loss: watch::Sender<Option<LossReason>>,
+        release: oneshot::Receiver<ReleaseRequest>,
+        since: Timestamp,
+    },
     /// A guard that has asked for its release.
-    Releasing { request: ReleaseRequest, since: Timestamp },
+    Releasing {
+        request: ReleaseRequest,
+        since: Timestamp,
+    },
     Nobody,
 }
 
@@ -170,13 +177,13 @@ impl Driver {
             Action::Recover => {
                 info!("the reply to entering was lost, looking for the node");
                 self.outstanding = Some(Box::pin(async move { requests.recover().await }));
-            },
+            }
             Action::Survey => self.outstanding = Some(Box::pin(async move { requests.survey().await })),
             Action::PlaceWatch(ahead) => {
                 debug!(behind = %ahead.node_name(), "waiting");
                 self.predecessor_watch = None;
                 self.outstanding = Some(Box::pin(async move { requests.place_watch(ahead).await }));
-            },
+            }
             Action::Probe(ahead) => self.outstanding = Some(Box::pin(async move { requests.probe(ahead).await })),
             Action::PlaceOwnWatch => {
                 let delay = if self.machine.is_held() { OWN_WATCH_DELAY } else { Duration::ZERO };
@@ -188,7 +195,7 @@ impl Driver {
                     }
                     requests.place_own_watch(own).await
                 }));
-            },
+            }
             Action::Grant(proof) => self.grant(proof),
             Action::Lose(reason) => self.lose(reason),
             Action::Fail(failure) => self.fail(failure),
@@ -197,17 +204,17 @@ impl Driver {
                 self.predecessor_watch = None;
                 let Some(own) = self.machine.node() else { return };
                 self.outstanding = Some(Box::pin(async move { requests.leave(own, form).await }));
-            },
+            }
             Action::Verify => {
                 let Some(own) = self.machine.node() else { return };
                 info!("the reply to leaving was lost, looking for the node");
                 self.outstanding = Some(Box::pin(async move { requests.verify(own).await }));
-            },
+            }
             Action::RemoveSurplus(node) => {
                 warn!(node = %node.sequence.node_name(), "removing a surplus node of this attempt");
                 tokio::spawn(async move { requests.remove_surplus(node).await });
-            },
-            Action::Finish => {},
+            }
+            Action::Finish => {}
         }
     }
 
@@ -217,9 +224,9 @@ impl Driver {
             (true, None) => {
                 let pause = PROBE_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0);
                 self.probe_timer = Some(Box::pin(tokio::time::sleep(pause)));
-            },
+            }
             (false, Some(_)) => self.probe_timer = None,
-            _ => {},
+            _ => {}
         }
     }
 
@@ -263,18 +270,18 @@ impl Driver {
                 debug!("cancelled");
                 self.listener = Listener::Nobody;
                 Some(Event::Cancel)
-            },
+            }
             ListenerEvent::Renewed(era) => {
                 self.hand_over_hold(era);
                 None
-            },
+            }
             ListenerEvent::Release(request) => {
                 if let Listener::Guard { since, .. } = std::mem::replace(&mut self.listener, Listener::Nobody) {
                     self.lapse = None;
                     self.listener = Listener::Releasing { request, since };
                 }
                 Some(Event::Release)
-            },
+            }
         }
     }
 
@@ -323,15 +330,15 @@ impl Driver {
             Listener::Guard { loss, since, .. } => {
                 warn!(%reason, held_ms = held(since).as_millis(), token = self.token(), "lost");
                 loss.send_replace(Some(reason));
-            },
+            }
             Listener::Releasing { request, .. } => {
                 warn!(%reason, "lost before it was released");
                 request.answer(Err(Error::LockLost { path: self.requests.lock().to_string(), reason }));
-            },
+            }
             Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
                 let _ = outcome.send(Err(self.lost_while_waiting(reason)));
-            },
-            Listener::Nobody => {},
+            }
+            Listener::Nobody => {}
         }
     }
 
@@ -351,9 +358,9 @@ impl Driver {
         match std::mem::replace(&mut self.listener, Listener::Nobody) {
             Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
                 let _ = outcome.send(Err(error));
-            },
+            }
             Listener::Releasing { request, .. } => request.answer(Err(error)),
-            Listener::Guard { .. } | Listener::Nobody => {},
+            Listener::Guard { .. } | Listener::Nobody => {}
         }
     }
 
@@ -389,7 +396,7 @@ impl Listener {
             Listener::Waiter(outcome) => {
                 outcome.closed().await;
                 ListenerEvent::Left
-            },
+            }
             Listener::Granted(outcome, renewed) => tokio::select! {
                 () = outcome.closed() => ListenerEvent::Left,
                 era = renewed => ListenerEvent::Renewed(era),

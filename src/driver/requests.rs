@@ -75,7 +75,7 @@ impl Requests {
             },
             Err(error) if error.kind() == StoreErrorKind::NodeExists => {
                 refused("enter the queue, whose next number is taken by a node made by hand (delete it),", error)
-            },
+            }
             Err(error) => self.failed("create a node", error).await,
         }
     }
@@ -117,7 +117,7 @@ impl Requests {
                     );
                 }
                 Event::Surveyed(survey.contenders).into()
-            },
+            }
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::QueueMissing.into(),
             Err(error) => self.failed("list the queue", error).await,
         }
@@ -139,7 +139,7 @@ impl Requests {
         match reply.await {
             Ok(Some(watched)) if self.is_own(own, &watched.node) => {
                 Answer { event: Event::OwnWatchPlaced, watch: Some(watched.event), refusal: None }
-            },
+            }
             Ok(_) => Event::OwnGone.into(),
             Err(error) => {
                 let mut answer = self.failed("watch the own node", error).await;
@@ -147,7 +147,7 @@ impl Requests {
                     answer.event = Event::OwnWatchSpent;
                 }
                 answer
-            },
+            }
         }
     }
 
@@ -167,7 +167,8 @@ impl Requests {
             LeaveForm::Withdraw => Departure::Withdraw,
         };
         let name = own.sequence.node_name();
-        let reply = self.while_overloaded(|| self.session.write(self.session.store().leave(&self.queue, &name, departure)));
+        let reply =
+            self.while_overloaded(|| self.session.write(self.session.store().leave(&self.queue, &name, departure)));
         match reply.await {
             Ok(()) => Event::Left.into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::LeaveMissing.into(),
@@ -191,7 +192,9 @@ impl Requests {
     /// Deletes a second node of this attempt. If that fails, it goes with the session.
     pub(super) async fn remove_surplus(&self, node: OwnNode) {
         let name = node.sequence.node_name();
-        if let Err(error) = self.session.write(self.session.store().leave(&self.queue, &name, Departure::Withdraw)).await {
+        if let Err(error) =
+            self.session.write(self.session.store().leave(&self.queue, &name, Departure::Withdraw)).await
+        {
             warn!(node = name, %error, "a surplus node of this attempt could not be deleted");
         }
     }
@@ -206,7 +209,7 @@ impl Requests {
             StoreErrorKind::Unknown => {
                 tokio::time::sleep(UNKNOWN_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
                 Event::Unknown.into()
-            },
+            }
             _ => refused(operation, error),
         }
     }
@@ -216,8 +219,11 @@ impl Requests {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut pauses =
-            ExponentialBuilder::new().with_jitter().with_min_delay(UNKNOWN_PAUSE).with_max_times(OVERLOADED_RETRIES_MAX).build();
+        let mut pauses = ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(UNKNOWN_PAUSE)
+            .with_max_times(OVERLOADED_RETRIES_MAX)
+            .build();
         loop {
             match request().await {
                 Err(error) if error.kind() == StoreErrorKind::Overloaded => match pauses.next() {

@@ -224,8 +224,7 @@ impl Builder {
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = store.clock();
         let pool = Pool::open(store, self.open, Handle::current()).await?;
-        let shared =
-            Shared { pool, clock, identity: self.identity.unwrap_or_default(), limits: self.limits };
+        let shared = Shared { pool, clock, identity: self.identity.unwrap_or_default(), limits: self.limits };
         Ok(Fairlock { shared: Arc::new(shared) })
     }
 }

@@ -121,8 +121,8 @@ impl Mutex {
         let session = self.shared.pool.session().await?;
         match session.read(session.store().survey(&self.queue)).await {
             Ok(names) if !sort_children(&names).contenders.is_empty() => return Ok(None),
-            Ok(_) => {},
-            Err(error) if error.kind() == StoreErrorKind::NoNode => {},
+            Ok(_) => {}
+            Err(error) if error.kind() == StoreErrorKind::NoNode => {}
             Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
         }
         match self.contend(Patience::Try, AcquireOptions::default()).await {

@@ -85,7 +85,7 @@ impl<'a> Transaction<'a> {
         Err(match (source.kind(), source.index()) {
             (StoreErrorKind::NoNode, Some(0)) => {
                 Error::LockLost { path: path.to_owned(), reason: LossReason::NodeDeleted }
-            },
+            }
             (StoreErrorKind::Ended(reason), _) => Error::LockLost { path: path.to_owned(), reason },
             (_, Some(index)) if index > 0 => Error::TransactionRefused { index: index - 1, source },
             (StoreErrorKind::Unknown, _) => Error::UnknownOutcome { source },

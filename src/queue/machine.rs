@@ -21,7 +21,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { heal_from: Sequence::from(1 << 30), refuse_from: Sequence::from(i32::MAX - 1_000_000), make_queue_max: 8 }
+        Self {
+            heal_from: Sequence::from(1 << 30),
+            refuse_from: Sequence::from(i32::MAX - 1_000_000),
+            make_queue_max: 8,
+        }
     }
 }
 
@@ -140,20 +144,20 @@ impl Machine {
             Event::Suspended => {
                 self.suspended = true;
                 return vec![];
-            },
+            }
             Event::Resumed => {
                 self.suspended = false;
                 return vec![];
-            },
+            }
             Event::OwnWatchPlaced => {
                 self.own_watch = OwnWatch::Placed;
                 return vec![];
-            },
+            }
             Event::OwnWatchSpent => return self.own_watch_spent(),
             Event::OwnGone => return self.own_gone(),
             Event::Cancel => return self.cancel(),
             Event::PredecessorReleased { .. } | Event::PredecessorGone => self.watching = None,
-            _ => {},
+            _ => {}
         }
         match self.phase {
             Phase::Entering => self.entering(event),
@@ -175,18 +179,18 @@ impl Machine {
             Event::Entered(entered) => {
                 let node = OwnNode { sequence: entered.sequence, token: entered.token };
                 self.entered(node, entered.neighbours)
-            },
+            }
             Event::QueueMissing if self.is_cancelled() => self.finish(),
             Event::QueueMissing if self.queue_made == self.limits.make_queue_max => self.fail_now(Failure::Refused),
             Event::QueueMissing => {
                 self.queue_made += 1;
                 self.phase = Phase::MakingQueue;
                 vec![Action::MakeQueue]
-            },
+            }
             Event::Unknown => {
                 self.phase = Phase::Recovering;
                 vec![Action::Recover]
-            },
+            }
             Event::Refused => self.fail_now(Failure::Refused),
             other => self.irrelevant(&other),
         }
@@ -199,7 +203,7 @@ impl Machine {
             Event::QueueMade | Event::Unknown => {
                 self.phase = Phase::Entering;
                 vec![Action::Enter]
-            },
+            }
             Event::Refused => self.fail_now(Failure::Refused),
             other => self.irrelevant(&other),
         }
@@ -219,7 +223,7 @@ impl Machine {
                 let mut actions: Vec<Action> = surplus.iter().copied().map(Action::RemoveSurplus).collect();
                 actions.extend(self.entered(first, Neighbours::Unknown));
                 actions
-            },
+            }
             Event::Unknown => vec![Action::Recover],
             Event::Refused => self.fail_now(Failure::Refused),
             other => self.irrelevant(&other),
@@ -257,11 +261,11 @@ impl Machine {
                 Ok(None) => self.grant(Proof::Survey),
                 Ok(Some(_)) if self.patience == Patience::Try => {
                     self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::WouldBlock))
-                },
+                }
                 Ok(Some(ahead)) if self.watching == Some(ahead) => {
                     self.phase = Phase::Waiting(ahead);
                     vec![]
-                },
+                }
                 Ok(Some(ahead)) => vec![self.place_watch(ahead)],
             },
             Event::QueueMissing => self.own_gone(),
@@ -277,7 +281,7 @@ impl Machine {
                 self.watching = Some(ahead);
                 self.phase = Phase::Waiting(ahead);
                 vec![]
-            },
+            }
             Event::WatchMissing => vec![self.survey()],
             Event::Unknown => vec![self.place_watch(ahead)],
             Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
@@ -293,7 +297,7 @@ impl Machine {
             Event::Tick => {
                 self.phase = Phase::Probing(ahead);
                 vec![Action::Probe(ahead)]
-            },
+            }
             other => self.irrelevant(&other),
         }
     }
@@ -304,7 +308,7 @@ impl Machine {
             Event::Probed { exists: true } | Event::Unknown | Event::Refused => {
                 self.phase = Phase::Waiting(ahead);
                 vec![]
-            },
+            }
             Event::Tick => vec![],
             other => self.waiting(ahead, other),
         }
@@ -315,13 +319,13 @@ impl Machine {
             Event::Release => {
                 let form = self.release_form();
                 self.leave(form, Ending::Released)
-            },
+            }
             Event::DeadlinePassed => {
                 // The holder is told first; only then is the lock given to others.
                 let mut actions = vec![Action::Lose(crate::error::LossReason::DeadlinePassed)];
                 actions.extend(self.leave(LeaveForm::Withdraw, Ending::Lost));
                 actions
-            },
+            }
             other => self.irrelevant(&other),
         }
     }
@@ -335,12 +339,12 @@ impl Machine {
                 let mut actions = vec![Action::Lose(crate::error::LossReason::NodeDeleted)];
                 actions.extend(self.finish());
                 actions
-            },
+            }
             Event::LeaveMissing => self.finish(),
             Event::Unknown => {
                 self.phase = Phase::Verifying(form);
                 vec![Action::Verify]
-            },
+            }
             // From the form that asks most of the store to the one that asks least.
             Event::Refused => match form {
                 LeaveForm::CloseQueue => self.leave(LeaveForm::Release, self.ending),
@@ -396,14 +400,14 @@ impl Machine {
             Phase::Entering | Phase::MakingQueue | Phase::Recovering => {
                 self.ending = Ending::Cancelled;
                 vec![]
-            },
+            }
             Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
                 self.leave(LeaveForm::Withdraw, Ending::Cancelled)
-            },
+            }
             Phase::Held => {
                 let form = self.release_form();
                 self.leave(form, Ending::Cancelled)
-            },
+            }
             Phase::Leaving(_) | Phase::Verifying(_) | Phase::Gone => vec![],
         }
     }
@@ -413,7 +417,7 @@ impl Machine {
         match self.phase {
             Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) | Phase::Held => {
                 self.place_own_watch()
-            },
+            }
             _ => vec![],
         }
     }
@@ -423,13 +427,13 @@ impl Machine {
         match self.phase {
             Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
                 self.fail_now(Failure::Removed)
-            },
+            }
             Phase::Held => {
                 self.ending = Ending::Lost;
                 let mut actions = vec![Action::Lose(crate::error::LossReason::NodeDeleted)];
                 actions.extend(self.finish());
                 actions
-            },
+            }
             // Leaving is what deletes it; the answer to that decides.
             _ => vec![],
         }
@@ -440,11 +444,11 @@ impl Machine {
             (Phase::Held, _) | (Phase::Leaving(_) | Phase::Verifying(_), Ending::Released) => {
                 self.ending = Ending::Lost;
                 vec![Action::Lose(reason)]
-            },
+            }
             (_, Ending::Open) => {
                 self.ending = Ending::Cancelled;
                 vec![Action::Fail(Failure::SessionEnded(reason))]
-            },
+            }
             _ => vec![],
         };
         // The node needs no deleting: the servers do that with the session.

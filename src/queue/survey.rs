@@ -22,7 +22,7 @@ pub fn sort_children(names: &[String]) -> Survey {
             None => {
                 survey.foreign += 1;
                 survey.foreign_example.get_or_insert_with(|| name.chars().take(60).collect());
-            },
+            }
         }
     }
     survey.contenders.sort_unstable();

@@ -52,7 +52,12 @@ pub(crate) struct Seat {
 
 impl Session {
     /// Starts to keep a session whose opening began at `opened`.
-    pub(crate) fn keep(runtime: &Handle, store: Arc<dyn store::Session>, clock: Arc<dyn Clock>, opened: Timestamp) -> Self {
+    pub(crate) fn keep(
+        runtime: &Handle,
+        store: Arc<dyn store::Session>,
+        clock: Arc<dyn Clock>,
+        opened: Timestamp,
+    ) -> Self {
         let validity = Validity::new(clock.clone(), store.timeout(), opened);
         info!(session = %store.id(), timeout_ms = store.timeout().as_millis(), "session opened");
         let shared = Arc::new(Shared {
@@ -197,12 +202,12 @@ async fn keep(shared: Arc<Shared>) {
             SessionState::Ended(reason) => {
                 info!(session = %shared.store.id(), %reason, "session ended");
                 return;
-            },
+            }
             SessionState::Suspended => {
                 warn!(session = %shared.store.id(), "no server answers");
                 write_next = true;
-            },
-            SessionState::Connected => {},
+            }
+            SessionState::Connected => {}
         }
         let busy = shared.contenders.load(Ordering::Relaxed) > 0;
         let connected = *states.borrow() == SessionState::Connected;

@@ -98,8 +98,12 @@ impl Pool {
             return Ok(());
         }
         let started = tokio::time::Instant::now();
-        let mut pauses =
-            ExponentialBuilder::new().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX).with_jitter().without_max_times().build();
+        let mut pauses = ExponentialBuilder::new()
+            .with_min_delay(PAUSE_MIN)
+            .with_max_delay(PAUSE_MAX)
+            .with_jitter()
+            .without_max_times()
+            .build();
         loop {
             let error = match self.open_session().await {
                 Ok(()) => return Ok(()),
@@ -143,18 +147,18 @@ fn replace_when_ended(
     mut states: watch::Receiver<SessionState>,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
-    let ended = states.wait_for(|state| matches!(state, SessionState::Ended(_))).await.is_ok();
-    let Some(pool) = pool.upgrade().filter(|_| ended) else { return };
-    while !pool.is_closed() && Arc::strong_count(&pool) > 1 {
-        match pool.seat(0, 0).await {
-            Ok(_) => return,
-            Err(error) if error.retry() == Retry::No => return,
-            Err(error) => {
-                warn!(%error, "no session for later acquisitions yet");
-                // A pause of its own: the retries within one attempt may have been cut short.
-                tokio::time::sleep(PAUSE_MAX.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            },
+        let ended = states.wait_for(|state| matches!(state, SessionState::Ended(_))).await.is_ok();
+        let Some(pool) = pool.upgrade().filter(|_| ended) else { return };
+        while !pool.is_closed() && Arc::strong_count(&pool) > 1 {
+            match pool.seat(0, 0).await {
+                Ok(_) => return,
+                Err(error) if error.retry() == Retry::No => return,
+                Err(error) => {
+                    warn!(%error, "no session for later acquisitions yet");
+                    // A pause of its own: the retries within one attempt may have been cut short.
+                    tokio::time::sleep(PAUSE_MAX.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                }
+            }
         }
-    }
     })
 }

@@ -55,7 +55,7 @@ impl MemorySession {
             Some(Loss::Reply) => {
                 let _: Result<T, StoreError> = execute(&mut tree);
                 Err(StoreErrorKind::Unknown.into())
-            },
+            }
         }
     }
 }
@@ -92,7 +92,7 @@ impl Session for MemorySession {
             for directory in queue.ancestors() {
                 match tree.create_container(directory) {
                     Err(error) if error.kind() != StoreErrorKind::NodeExists => return Err(error),
-                    _ => {},
+                    _ => {}
                 }
             }
             Ok(())
@@ -101,10 +101,8 @@ impl Session for MemorySession {
     }
 
     async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
-        self.request(Request::Survey, |tree| {
-            tree.children(queue.as_str()).ok_or_else(|| StoreErrorKind::NoNode.into())
-        })
-        .await
+        self.request(Request::Survey, |tree| tree.children(queue.as_str()).ok_or_else(|| StoreErrorKind::NoNode.into()))
+            .await
     }
 
     async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError> {
@@ -147,7 +145,7 @@ impl Session for MemorySession {
                 Departure::Release { data } => {
                     tree.write(&path, data.to_vec(), None)?;
                     tree.delete(&path, None)
-                },
+                }
                 Departure::Withdraw => tree.delete(&path, None),
                 Departure::CloseQueue => {
                     tree.check(&path, None)?;
@@ -156,7 +154,7 @@ impl Session for MemorySession {
                     }
                     tree.delete(&path, None)?;
                     tree.delete(queue.as_str(), None)
-                },
+                }
             }
         })
         .await

@@ -63,7 +63,11 @@ pub(super) struct Cut {
 }
 
 impl Tree {
-    pub(super) fn open_session(&mut self, timeout: Duration, runtime: Handle) -> (SessionId, watch::Receiver<SessionState>) {
+    pub(super) fn open_session(
+        &mut self,
+        timeout: Duration,
+        runtime: Handle,
+    ) -> (SessionId, watch::Receiver<SessionState>) {
         self.sessions_opened += 1;
         self.zxid += 1;
         let id = SessionId(self.sessions_opened);
@@ -317,8 +321,8 @@ impl Tree {
                     if watch.sender.send(WatchEvent { change, continuous }).is_ok() {
                         self.events_delivered += 1;
                     }
-                },
-                None => {},
+                }
+                None => {}
             }
         }
         if !kept.is_empty() {

@@ -54,7 +54,8 @@ pub(super) async fn unreachable(servers: &str, waited: Duration, last_error: Opt
     {
         return Error::NotZooKeeper { server: server.clone(), detail: detail.clone() };
     }
-    let diagnosis = findings.iter().map(|(server, finding)| format!("{server}: {}", describe(finding))).collect::<Vec<_>>();
+    let diagnosis =
+        findings.iter().map(|(server, finding)| format!("{server}: {}", describe(finding))).collect::<Vec<_>>();
     Error::Unreachable { servers: servers.to_owned(), waited, diagnosis: diagnosis.join("; "), source: last_error }
 }
 
@@ -64,7 +65,9 @@ fn describe(finding: &Finding) -> String {
         Finding::Refused(reason) => format!("cannot connect ({reason}); is the server running, is the port right?"),
         Finding::NoAnswer => "no answer to a connection attempt; is a firewall in between?".into(),
         Finding::Silent => "accepts connections but does not answer; does it expect TLS, or hang?".into(),
-        Finding::ZooKeeper(words) => format!("is a ZooKeeper server but gave no session ({words}); does it have a quorum?"),
+        Finding::ZooKeeper(words) => {
+            format!("is a ZooKeeper server but gave no session ({words}); does it have a quorum?")
+        }
         Finding::Other(detail) => format!("is no ZooKeeper server ({detail})"),
     }
 }

@@ -53,11 +53,7 @@ impl ZooKeeper {
     /// # Errors
     ///
     /// [`Error::InvalidConfig`] if the connect string is obviously malformed.
-    pub fn new(
-        servers: impl Into<String>,
-        credentials: Vec<(String, Vec<u8>)>,
-        access: Access,
-    ) -> Result<Self, Error> {
+    pub fn new(servers: impl Into<String>, credentials: Vec<(String, Vec<u8>)>, access: Access) -> Result<Self, Error> {
         let servers = servers.into();
         diagnosis::check_connect_string(&servers)?;
         Ok(Self { servers, credentials, access, clock: Arc::new(HostClock) })
@@ -81,15 +77,18 @@ impl ZooKeeper {
                     return Err(Error::InvalidConfig {
                         reason: format!("the connect string {:?} is malformed: {reason}", self.servers),
                     });
-                },
+                }
                 Ok(Err(error @ zk::Error::AuthFailed)) => {
-                    return Err(Error::AuthenticationFailed { servers: self.servers.clone(), source: store_error(error) });
-                },
+                    return Err(Error::AuthenticationFailed {
+                        servers: self.servers.clone(),
+                        source: store_error(error),
+                    });
+                }
                 Ok(Err(error)) => {
                     last_error = Some(store_error(error));
                     tokio::time::sleep(CONNECT_PAUSE.min(remaining)).await;
-                },
-                Err(_) => {},
+                }
+                Err(_) => {}
             }
         }
     }
@@ -98,7 +97,10 @@ impl ZooKeeper {
 impl fmt::Debug for ZooKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secrets stay out.
-        f.debug_struct("ZooKeeper").field("servers", &self.servers).field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("ZooKeeper")
+            .field("servers", &self.servers)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,10 +67,9 @@ impl ZooKeeperSession {
         let client = self.client().map_err(|source| Error::from_store("look at the root", &self.root, source))?;
         match client.check_stat("/").await {
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(Error::MissingChroot {
-                chroot: self.root.clone(),
-                source: StoreError::new(StoreErrorKind::NoNode),
-            }),
+            Ok(None) => {
+                Err(Error::MissingChroot { chroot: self.root.clone(), source: StoreError::new(StoreErrorKind::NoNode) })
+            }
             Err(error) => Err(Error::from_store("look at the root", &self.root, store_error(error))),
         }
     }
@@ -87,7 +86,7 @@ impl ZooKeeperSession {
             Access::CreatorOnly => vec![zk::Acl::new(zk::Permission::ALL, creator)],
             Access::CreatorElseRead => {
                 vec![zk::Acl::new(zk::Permission::ALL, creator), zk::Acl::new(zk::Permission::READ, everyone)]
-            },
+            }
         }
     }
 
@@ -111,7 +110,7 @@ impl ZooKeeperSession {
             // Before 3.5 there are no containers: the directory stays.
             Err(zk::Error::Unimplemented) => {
                 client.create(path, QUEUE_MARK, &zk::CreateMode::Persistent.with_acls(acls)).await
-            },
+            }
             created => created,
         };
         match created {
@@ -128,7 +127,7 @@ impl ZooKeeperSession {
             Err(zk::Error::Unimplemented) => {
                 let names = client.list_children(queue.as_str()).await.map_err(store_error)?;
                 Ok(names.iter().map(|name| queue.join(name)).collect())
-            },
+            }
             Err(error) => Err(store_error(error)),
         }
     }
@@ -167,13 +166,14 @@ impl Session for ZooKeeperSession {
             Ok(results) => results,
             Err(zk::MultiWriteError::OperationFailed { index: 1, source: zk::Error::NoAuth }) => {
                 return self.enter_plainly(&client, &prefix, ticket).await;
-            },
+            }
             Err(error) => return Err(multi_error(error)),
         };
         // The Stat of the create is not asked for anything: servers before 3.7.2, 3.8.2 and 3.9.0 fill it with
         // invalid values (ZOOKEEPER-4026). The directory's Stat is the one inside the transaction: its last write is
         // this transaction, whose id is also the id of the node's creation.
-        let [zk::MultiWriteResult::Create { path, .. }, zk::MultiWriteResult::SetData { stat: directory }] = &results[..]
+        let [zk::MultiWriteResult::Create { path, .. }, zk::MultiWriteResult::SetData { stat: directory }] =
+            &results[..]
         else {
             return Err(not_understood());
         };
@@ -211,9 +211,9 @@ impl Session for ZooKeeperSession {
             match client.get_data(&path).await {
                 Ok((data, stat)) if data == ticket && stat.ephemeral_owner == self.id.0 => {
                     own.push(OwnNode { sequence, token: FencingToken::from(stat.czxid) });
-                },
+                }
                 // A node that is not readable is another's: one's own grants its creator everything.
-                Ok(_) | Err(zk::Error::NoNode | zk::Error::NoAuth) => {},
+                Ok(_) | Err(zk::Error::NoNode | zk::Error::NoAuth) => {}
                 Err(error) => return Err(store_error(error)),
             }
         }
@@ -270,15 +270,15 @@ impl Session for ZooKeeperSession {
             match departure {
                 Departure::Withdraw => {
                     return client.delete(&path, None).await.map_err(store_error);
-                },
+                }
                 Departure::Release { data } => {
                     writer.add_set_data(&path, data, None).map_err(store_error)?;
                     writer.add_delete(&path, None).map_err(store_error)?;
-                },
+                }
                 Departure::CloseQueue => {
                     writer.add_delete(&path, None).map_err(store_error)?;
                     writer.add_delete(queue.as_str(), None).map_err(store_error)?;
-                },
+                }
             }
             writer.commit().await
         };
@@ -352,7 +352,7 @@ fn forward_states(mut watcher: zk::StateWatcher, states: watch::Sender<SessionSt
                 zk::SessionState::SyncConnected => set(&states, SessionState::Connected),
                 zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => {
                     set(&states, SessionState::Suspended);
-                },
+                }
                 zk::SessionState::Expired => return end(&states, LossReason::SessionExpired),
                 zk::SessionState::AuthFailed => return end(&states, LossReason::AuthenticationFailed),
                 zk::SessionState::Closed => return end(&states, LossReason::Closed),

@@ -1,0 +1,461 @@
+//! The machine, situation by situation: events in, actions out.
+
+use super::{Action, Event, Failure, LeaveForm, Limits, Machine, Patience, Proof, Sequence};
+use crate::error::LossReason;
+use crate::store::{Entered, Neighbours, OwnNode};
+use crate::token::FencingToken;
+
+fn machine() -> Machine {
+    Machine::new(Patience::Wait, Limits::default())
+}
+
+fn node(sequence: i32) -> OwnNode {
+    OwnNode { sequence: sequence.into(), token: FencingToken::from(i64::from(sequence) + 100) }
+}
+
+fn entered(sequence: i32, neighbours: Neighbours) -> Event {
+    let OwnNode { sequence, token } = node(sequence);
+    Event::Entered(Entered { sequence, token, neighbours })
+}
+
+fn surveyed(numbers: &[i32]) -> Event {
+    Event::Surveyed(numbers.iter().copied().map(Sequence::from).collect())
+}
+
+const BATON: Event = Event::PredecessorReleased { continuous: true };
+
+/// Feeds the events one by one, each with what it must lead to.
+#[track_caller]
+fn play(machine: &mut Machine, script: impl IntoIterator<Item = (Event, Vec<Action>)>) {
+    for (step, (event, expected)) in script.into_iter().enumerate() {
+        let shown = format!("step {step}: {event:?}");
+        assert_eq!(machine.handle(event), expected, "{shown}");
+    }
+}
+
+fn waiting_behind_its_predecessor() -> Machine {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::PlaceWatch(6.into())]),
+            (Event::OwnWatchPlaced, vec![]),
+            (Event::WatchPlaced, vec![]),
+        ],
+    );
+    machine
+}
+
+fn holder() -> Machine {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered(0, Neighbours::None), vec![Action::Grant(Proof::Alone), Action::PlaceOwnWatch]),
+            (Event::OwnWatchPlaced, vec![]),
+        ],
+    );
+    machine
+}
+
+#[test]
+fn alone_means_held_at_once() {
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::Release, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::OwnGone, vec![]),
+            (Event::Left, vec![Action::Released, Action::Finish]),
+        ],
+    );
+    assert!(machine.is_finished());
+}
+
+#[test]
+fn the_baton_grants_without_any_request() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(&mut machine, [(BATON, vec![Action::Grant(Proof::Baton)])]);
+}
+
+#[test]
+fn a_baton_over_an_interrupted_connection_is_surveyed() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::PredecessorReleased { continuous: false }, vec![Action::Survey]),
+            (surveyed(&[7, 9]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn a_baton_while_suspended_is_surveyed() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(&mut machine, [(Event::Suspended, vec![]), (BATON, vec![Action::Survey])]);
+}
+
+#[test]
+fn a_baton_before_the_own_watch_is_placed_is_surveyed() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::PlaceWatch(6.into())]),
+            (Event::WatchPlaced, vec![]),
+            (BATON, vec![Action::Survey]),
+        ],
+    );
+}
+
+#[test]
+fn a_baton_after_somebody_wrote_to_the_own_node_is_surveyed_until_it_is_watched_again() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::OwnWatchSpent, vec![Action::PlaceOwnWatch]),
+            (BATON, vec![Action::Survey]),
+            (Event::OwnWatchPlaced, vec![]),
+            (surveyed(&[7]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn a_deleted_predecessor_proves_nothing() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (surveyed(&[7, 2, 5, 11]), vec![Action::PlaceWatch(5.into())]),
+            (Event::WatchMissing, vec![Action::Survey]),
+            (surveyed(&[7, 2]), vec![Action::PlaceWatch(2.into())]),
+            (Event::WatchPlaced, vec![]),
+            (BATON, vec![Action::Grant(Proof::Baton)]),
+        ],
+    );
+}
+
+#[test]
+fn own_node_deleted_while_waiting_fails_and_is_never_granted() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::OwnGone, vec![Action::Fail(Failure::Removed), Action::Finish]),
+            (BATON, vec![]),
+            (surveyed(&[7]), vec![]),
+        ],
+    );
+}
+
+#[test]
+fn own_node_missing_in_a_survey_fails() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (surveyed(&[8, 9]), vec![Action::Fail(Failure::Removed), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn queue_deleted_under_a_waiter_fails() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (Event::QueueMissing, vec![Action::Fail(Failure::Removed), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn own_node_deleted_while_held_is_a_loss_and_needs_no_deleting() {
+    let mut machine = holder();
+    play(&mut machine, [(Event::OwnGone, vec![Action::Lose(LossReason::NodeDeleted), Action::Finish])]);
+}
+
+#[test]
+fn session_end_while_held_is_a_loss() {
+    let mut machine = holder();
+    let ended = Event::SessionEnded(LossReason::SessionExpired);
+    play(&mut machine, [(ended, vec![Action::Lose(LossReason::SessionExpired), Action::Finish])]);
+}
+
+#[test]
+fn session_end_while_waiting_fails_and_a_later_baton_grants_nothing() {
+    let mut machine = waiting_behind_its_predecessor();
+    let failure = Failure::SessionEnded(LossReason::SessionExpired);
+    play(
+        &mut machine,
+        [
+            (Event::SessionEnded(LossReason::SessionExpired), vec![Action::Fail(failure), Action::Finish]),
+            (BATON, vec![]),
+        ],
+    );
+}
+
+#[test]
+fn deadline_passed_tells_the_holder_before_the_lock_is_given_away() {
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::DeadlinePassed, vec![Action::Lose(LossReason::DeadlinePassed), Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Release, vec![]),
+            (Event::Left, vec![Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn missing_queue_is_made_and_entered_again_a_bounded_number_of_times() {
+    let mut machine = machine();
+    for _ in 0..Limits::default().make_queue_max {
+        play(&mut machine, [(Event::QueueMissing, vec![Action::MakeQueue]), (Event::QueueMade, vec![Action::Enter])]);
+    }
+    play(&mut machine, [(Event::QueueMissing, vec![Action::Fail(Failure::Refused), Action::Finish])]);
+}
+
+#[test]
+fn lost_reply_to_entering_finds_the_node_and_keeps_its_place() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Recovered(vec![node(4)]), vec![Action::PlaceOwnWatch, Action::Survey]),
+            (surveyed(&[3, 4]), vec![Action::PlaceWatch(3.into())]),
+        ],
+    );
+}
+
+#[test]
+fn lost_request_to_enter_is_sent_again() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Recovered(vec![]), vec![Action::Enter]),
+            (entered(0, Neighbours::None), vec![Action::Grant(Proof::Alone), Action::PlaceOwnWatch]),
+        ],
+    );
+}
+
+#[test]
+fn of_several_recovered_nodes_the_lowest_is_kept() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Unknown, vec![Action::Recover]),
+            (
+                Event::Recovered(vec![node(9), node(4)]),
+                vec![Action::RemoveSurplus(node(9)), Action::PlaceOwnWatch, Action::Survey],
+            ),
+        ],
+    );
+    assert_eq!(machine.node(), Some(node(4)));
+}
+
+#[test]
+fn cancelled_while_entering_leaves_once_the_outcome_is_known() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Cancel, vec![]),
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Recovered(vec![node(4)]), vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn cancelled_before_the_queue_exists_makes_nothing() {
+    let mut machine = machine();
+    play(&mut machine, [(Event::Cancel, vec![]), (Event::QueueMissing, vec![Action::Finish])]);
+}
+
+#[test]
+fn cancelled_with_nothing_recovered_does_not_enter_again() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Cancel, vec![]),
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Recovered(vec![]), vec![Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn cancelled_waiter_withdraws_without_passing_a_baton() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::Cancel, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (BATON, vec![]),
+            (Event::Left, vec![Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn cancelled_right_after_the_grant_releases_as_a_holder() {
+    let mut machine = holder();
+    play(&mut machine, [(Event::Cancel, vec![Action::Leave(LeaveForm::Release)]), (Event::Left, vec![Action::Finish])]);
+}
+
+#[test]
+fn lost_reply_to_releasing_is_verified_by_identity_before_anything_is_deleted_again() {
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::Release, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::Unknown, vec![Action::Verify]),
+            (Event::Verified { exists: true }, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::Unknown, vec![Action::Verify]),
+            (Event::Verified { exists: false }, vec![Action::Released, Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn releasing_a_node_that_somebody_deleted_tells_of_the_loss() {
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::Release, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::LeaveMissing, vec![Action::Lose(LossReason::NodeDeleted), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn refused_release_falls_back_to_a_plain_delete_and_then_gives_up() {
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::Release, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::Refused, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Refused, vec![Action::Fail(Failure::Refused), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn a_try_that_finds_somebody_ahead_leaves_without_placing_a_watch() {
+    let mut machine = Machine::new(Patience::Try, Limits::default());
+    play(
+        &mut machine,
+        [
+            (entered(3, Neighbours::Some), vec![Action::Survey]),
+            (surveyed(&[2, 3]), vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Fail(Failure::WouldBlock), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn a_try_beside_foreign_nodes_only_is_granted_by_survey() {
+    let mut machine = Machine::new(Patience::Try, Limits::default());
+    play(
+        &mut machine,
+        [
+            (entered(3, Neighbours::Some), vec![Action::Survey]),
+            (surveyed(&[3]), vec![Action::Grant(Proof::Survey), Action::PlaceOwnWatch]),
+        ],
+    );
+}
+
+#[test]
+fn missed_events_are_found_by_a_probe_of_one_node() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::Tick, vec![Action::Probe(6.into())]),
+            (Event::Probed { exists: true }, vec![]),
+            (Event::Tick, vec![Action::Probe(6.into())]),
+            (Event::Probed { exists: false }, vec![Action::Survey]),
+            (surveyed(&[7]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn a_baton_during_a_probe_is_believed() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(&mut machine, [(Event::Tick, vec![Action::Probe(6.into())]), (BATON, vec![Action::Grant(Proof::Baton)])]);
+}
+
+#[test]
+fn a_survey_that_shows_the_watched_predecessor_again_asks_for_nothing() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::Tick, vec![Action::Probe(6.into())]),
+            (Event::Probed { exists: false }, vec![Action::Survey]),
+            // A server that lags behind the one that was probed.
+            (surveyed(&[6, 7]), vec![]),
+            (BATON, vec![Action::Grant(Proof::Baton)]),
+        ],
+    );
+}
+
+#[test]
+fn the_first_number_has_no_predecessor_to_guess() {
+    let mut machine = machine();
+    play(&mut machine, [(entered(0, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey])]);
+}
+
+#[test]
+fn numbers_near_the_end_are_turned_away_and_leave_nothing() {
+    for number in [i32::MAX, i32::MAX - 1_000_000, -2_147_483_648, -1] {
+        let mut machine = machine();
+        play(
+            &mut machine,
+            [
+                (entered(number, Neighbours::None), vec![Action::Leave(LeaveForm::Withdraw)]),
+                (Event::Left, vec![Action::Fail(Failure::Exhausted), Action::Finish]),
+            ],
+        );
+    }
+}
+
+#[test]
+fn past_half_the_range_the_last_one_out_closes_the_queue() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered(1 << 30, Neighbours::None), vec![Action::Grant(Proof::Alone), Action::PlaceOwnWatch]),
+            (Event::Release, vec![Action::Leave(LeaveForm::CloseQueue)]),
+            (Event::Refused, vec![Action::Leave(LeaveForm::Release)]),
+            (Event::Left, vec![Action::Released, Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+#[should_panic(expected = "Q3")]
+fn an_answer_to_nothing_is_a_bug() {
+    let _actions = holder().handle(surveyed(&[0]));
+}
