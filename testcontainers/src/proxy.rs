@@ -85,7 +85,8 @@ impl Proxy {
 
     /// The zombie link: nothing that clients send reaches the server, but the proxy answers their pings, so that they
     /// believe that their session lives while the server lets it expire. What the server sends passes, except for the
-    /// end of a connection.
+    /// end of a connection. Notifications of what the end of the session itself deletes may be missing: the server
+    /// closes the connection at the same time.
     pub fn swallow_replies_except_pings(&self) {
         self.shared.change(|state| state.only_pings = true);
     }
