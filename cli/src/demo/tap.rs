@@ -1,0 +1,141 @@
+//! A store that tells of the notifications its sessions get: how wake-ups are measured, on any store.
+//!
+//! It counts where it matters: what arrives at a contender, not what somebody meant to send.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fairlock::clock::Clock;
+use fairlock::queue::Sequence;
+use fairlock::store::{
+    Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
+    StoreError, WatchLimits, Watched,
+};
+use fairlock::{Error, QueuePath};
+use tokio::sync::{mpsc, watch};
+
+use super::actor::{Fact, Report};
+use super::news::Who;
+
+/// Another store, as one contender uses it.
+#[derive(Debug)]
+pub(super) struct Tap<S> {
+    store: S,
+    line: Line,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    who: Who,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+impl Line {
+    fn send(&self, fact: Fact) {
+        // Once nobody listens, the demo is over.
+        let _ = self.reports.send(Report::new(self.who, fact));
+    }
+}
+
+impl<S> Tap<S> {
+    pub(super) fn new(store: S, who: Who, reports: mpsc::UnboundedSender<Report>) -> Self {
+        Self { store, line: Line { who, reports } }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store> Store for Tap<S> {
+    async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Session>, Error> {
+        let session = self.store.open(options).await?;
+        Ok(Arc::new(TappedSession { session, line: self.line.clone() }))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.store.clock()
+    }
+}
+
+#[derive(Debug)]
+struct TappedSession {
+    session: Arc<dyn Session>,
+    line: Line,
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Session for TappedSession {
+    fn id(&self) -> SessionId {
+        self.session.id()
+    }
+
+    fn timeout(&self) -> std::time::Duration {
+        self.session.timeout()
+    }
+
+    fn watch_limits(&self) -> WatchLimits {
+        self.session.watch_limits()
+    }
+
+    fn states(&self) -> watch::Receiver<SessionState> {
+        self.session.states()
+    }
+
+    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+        let entered = self.session.enter(queue, ticket).await?;
+        self.line.send(Fact::Entered);
+        Ok(entered)
+    }
+
+    async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {
+        self.session.make_queue(queue).await
+    }
+
+    async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
+        self.session.survey(queue).await
+    }
+
+    async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError> {
+        self.session.find_own(queue, ticket).await
+    }
+
+    async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
+        self.session.inspect(queue, name).await
+    }
+
+    async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
+        let watched = self.session.watch(queue, name).await?;
+        let (line, about) = (self.line.clone(), Sequence::of_node(name));
+        Ok(watched.map(|Watched { node, event }| {
+            let event = Box::pin(async move {
+                let event = event.await;
+                // The end of the own session is no message of the store.
+                if let (Change::Written | Change::Deleted, Some(about)) = (event.change, about) {
+                    line.send(Fact::Notified { about });
+                }
+                event
+            });
+            Watched { node, event }
+        }))
+    }
+
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+        self.session.leave(queue, name, departure).await
+    }
+
+    async fn write_barrier(&self) -> Result<(), StoreError> {
+        self.session.write_barrier().await
+    }
+
+    async fn touch(&self) -> Result<(), StoreError> {
+        self.session.touch().await
+    }
+
+    async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
+        self.session.commit(own, operations).await
+    }
+
+    async fn close(&self) {
+        self.session.close().await;
+    }
+}
