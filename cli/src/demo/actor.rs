@@ -5,7 +5,7 @@ use fairlock::{Error, FencingToken, LossReason, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::news::{How, Who};
+use super::news::Who;
 
 /// What a contender, or its session, tells the world.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(super) enum Fact {
     /// Its node was created.
     Entered,
     Granted(FencingToken),
-    Left(How),
+    /// It gave up, or its release is confirmed.
+    Left,
     Lost(LossReason),
     Failed(Error),
     /// It was told that the node with this number has changed.
@@ -46,7 +47,7 @@ pub(super) async fn contend(
     };
     let granted = tokio::select! {
         granted = lock.acquire() => granted,
-        _ = &mut leave => return tell(Fact::Left(How::GaveUp)),
+        _ = &mut leave => return tell(Fact::Left),
     };
     let guard = match granted {
         Ok(guard) => guard,
@@ -58,7 +59,7 @@ pub(super) async fn contend(
         _ = leave => {},
     }
     match guard.release().await {
-        Ok(()) => tell(Fact::Left(How::Released)),
+        Ok(()) => tell(Fact::Left),
         Err(error) => tell(Fact::Failed(error)),
     }
 }

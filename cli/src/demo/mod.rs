@@ -1,6 +1,7 @@
 //! `fairlock demo`: the lock at work, for the eye, with its promises checked.
 
 mod actor;
+mod director;
 mod news;
 mod picture;
 mod plain;
@@ -28,6 +29,8 @@ enum Failure {
     Lock(fairlock::Error),
     /// Something that the lock promises did not come.
     Stalled(String),
+    /// Somebody else uses the lock.
+    Busy(String),
     Output(io::Error),
     Signal(Exit),
 }
@@ -59,6 +62,10 @@ pub(crate) async fn run(args: DemoArgs) -> Exit {
             exit::explain(&io::Error::other(what));
             Exit::ClaimFailed
         },
+        Failure::Busy(path) => {
+            exit::explain(&io::Error::other(format!("others use the lock {path}; choose another with --lock")));
+            Exit::Other
+        },
         // Who closes the pipe has seen enough.
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Failure::Output(error) => {
@@ -79,7 +86,7 @@ async fn perform(args: DemoArgs) -> Result<Exit, Failure> {
     let (news, feed) = mpsc::unbounded_channel();
     let played = tokio::select! {
         played = async {
-            let play = world.play(news);
+            let play = world.play(&plan, news);
             match plan.view {
                 View::Picture => tokio::try_join!(play, picture::show(&plan, feed)),
                 View::Plain => tokio::try_join!(play, plain::show(&plan, feed)),

@@ -14,7 +14,7 @@ const HOLD_MAX: Duration = Duration::from_millis(1_400);
 
 /// For the eye: how long all arrivals take and all holds, at most.
 const ARRIVALS_MAX: Duration = Duration::from_millis(2_100);
-const HOLDS_MAX: Duration = Duration::from_millis(6_300);
+const HOLDS_MAX: Duration = Duration::from_millis(7_000);
 
 pub(super) struct Plan {
     pub(super) place: Place,
@@ -56,6 +56,23 @@ impl Plan {
         // https://no-color.org: set and not empty.
         let color = view == View::Picture && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Ok(Self { place, lock, pace: Pace::new(&script, args.speed), script, view, color })
+    }
+
+    /// One line on what is shown.
+    pub(super) fn headline(&self) -> String {
+        let place = match &self.place {
+            Place::Memory => "the embedded store".to_owned(),
+            Place::ZooKeeper { servers, .. } => format!("ZooKeeper at {servers}"),
+        };
+        format!("fairlock demo: {} contenders for the lock {} on {place}", self.script.contenders, self.lock)
+    }
+
+    /// What was really done to the one that crashes.
+    pub(super) fn crash_told(&self) -> &'static str {
+        match self.place {
+            Place::Memory => "the store ends its session",
+            Place::ZooKeeper { .. } => "its session is closed, nothing is released",
+        }
     }
 }
 
