@@ -198,35 +198,32 @@ async fn keep(shared: Arc<Shared>) {
     let mut states = shared.store.states();
     let mut write_next = true;
     loop {
-        match *states.borrow_and_update() {
-            SessionState::Ended(reason) => {
-                info!(session = %shared.store.id(), %reason, "session ended");
-                return;
-            }
-            SessionState::Suspended => {
-                warn!(session = %shared.store.id(), "no server answers");
-                write_next = true;
-            }
-            SessionState::Connected => {}
-        }
-        let busy = shared.contenders.load(Ordering::Relaxed) > 0;
-        let connected = *states.borrow() == SessionState::Connected;
-        if connected {
-            let reply = if busy && write_next {
-                shared.write(shared.store.write_barrier()).await
-            } else {
-                shared.read(shared.store.touch()).await
-            };
-            write_next = !(busy && write_next);
-            if let Err(error) = reply {
-                debug!(session = %shared.store.id(), %error, "keeping the session alive failed");
-                write_next = true;
-            }
-        }
         tokio::select! {
             // After a reconnect the next beat comes at once.
             changed = states.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(shared.validity.beat()) => {},
         }
+        match *states.borrow_and_update() {
+            SessionState::Connected => {}
+            SessionState::Suspended => {
+                warn!(session = %shared.store.id(), "no server answers");
+                write_next = true;
+                continue;
+            }
+            SessionState::Ended(reason) => {
+                info!(session = %shared.store.id(), %reason, "session ended");
+                return;
+            }
+        }
+        let write = write_next && shared.contenders.load(Ordering::Relaxed) > 0;
+        let reply = if write {
+            shared.write(shared.store.write_barrier()).await
+        } else {
+            shared.read(shared.store.touch()).await
+        };
+        if let Err(error) = &reply {
+            debug!(session = %shared.store.id(), %error, "keeping the session alive failed");
+        }
+        write_next = !write || reply.is_err();
     }
 }

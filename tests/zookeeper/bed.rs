@@ -1,0 +1,106 @@
+//! What the tests share: a server, proxies, clients, and patience.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use fairlock::{Builder, Fairlock, Mutex};
+use fairlock_testcontainers::{Proxy, Server};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+use zookeeper_client as zk;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Long enough that the keeper of an idle session sends nothing during a test that counts requests.
+pub const QUIET: Duration = Duration::from_secs(60);
+
+/// The server that all tests share. It ends with this process; what that leaves is removed by the next start.
+pub async fn server() -> &'static Server {
+    static SERVER: OnceCell<Server> = OnceCell::const_new();
+    SERVER
+        .get_or_init(|| async {
+            // The server must outlive the runtime of the test that happens to come first.
+            let started = std::thread::spawn(|| {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+                let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
+                runtime.block_on(
+                    Server::builder()
+                        .tick_time(Duration::from_millis(200))
+                        .max_session_timeout(Duration::from_secs(120))
+                        .start(),
+                )
+            });
+            let server = tokio::task::spawn_blocking(|| started.join()).await.expect("no panic").expect("no panic");
+            let server = server.expect("a server can be started");
+            eprintln!("ZooKeeper runs {}", server.runtime());
+            server
+        })
+        .await
+}
+
+pub async fn proxy() -> Proxy {
+    Proxy::start(server().await.address()).await.expect("a proxy")
+}
+
+/// A path that no other test uses.
+pub fn unused_path() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("/test-{}/{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub fn queue_of(path: &str) -> String {
+    format!("{path}/_fairlock")
+}
+
+pub fn builder(session_timeout: Duration) -> Builder {
+    Fairlock::builder().session_timeout(session_timeout)
+}
+
+pub async fn connect(address: &str, session_timeout: Duration) -> Fairlock {
+    builder(session_timeout).connect(address).await.expect("a session")
+}
+
+pub async fn mutex(address: &str, path: &str, session_timeout: Duration) -> Mutex {
+    connect(address, session_timeout).await.mutex(path).expect("a good path")
+}
+
+/// A client that is not this library, to look and to interfere with.
+pub async fn raw(address: &str) -> zk::Client {
+    zk::Client::connector().with_session_timeout(Duration::from_secs(20)).connect(address).await.expect("a session")
+}
+
+/// The names of the nodes in a lock's queue.
+pub async fn nodes(client: &zk::Client, path: &str) -> Vec<String> {
+    match client.list_children(&queue_of(path)).await {
+        Ok(names) => names,
+        Err(zk::Error::NoNode) => vec![],
+        Err(error) => panic!("listing the queue of {path}: {error}"),
+    }
+}
+
+pub async fn wait_for_nodes(client: &zk::Client, path: &str, count: usize) {
+    let mut last = vec![];
+    let met = timeout(PATIENCE, async {
+        loop {
+            last = nodes(client, path).await;
+            if last.len() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    if met.await.is_err() {
+        panic!("{path} should have {count} nodes, has {last:?}");
+    }
+}
+
+#[track_caller]
+pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let location = std::panic::Location::caller();
+    async move {
+        match timeout(PATIENCE, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("not done in time: {location}"),
+        }
+    }
+}

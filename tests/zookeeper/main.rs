@@ -1,0 +1,15 @@
+//! The lock's promises on real ZooKeeper servers, with faults made by a proxy in front of them.
+//!
+//! One server serves all tests of this program; each test has paths and proxies of its own.
+
+mod bad_input;
+mod bed;
+mod cancellation;
+mod contract;
+mod counts;
+mod ensemble;
+mod facts;
+mod link_delay;
+mod loss;
+mod lost_replies;
+mod sessions;
