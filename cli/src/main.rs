@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Err(error) => {
             exit::explain(&error);
             return Exit::Other.into();
-        },
+        }
     };
     let exit = runtime.block_on(async {
         match args.command {

@@ -25,7 +25,9 @@ pub(super) enum Fact {
     Lost(LossReason),
     Failed(Error),
     /// It was told that the node with this number has changed.
-    Notified { about: Sequence },
+    Notified {
+        about: Sequence,
+    },
 }
 
 impl Report {

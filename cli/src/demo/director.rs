@@ -79,17 +79,19 @@ impl<'a> Director<'a> {
 
     /// One contender's time with the lock.
     async fn hold(&mut self, holder: Who) -> Result<(), Failure> {
-        let (half, how) = (self.plan.pace.hold / 2, self.plan.script.departure(holder));
-        self.pause(half).await?;
-        self.settle();
+        self.dwell().await?;
         if let Some(tired) = self.plan.script.gives_up_under(holder) {
             self.depart(tired, How::GaveUp).await?;
+            self.dwell().await?;
         }
-        if how == How::Released {
-            self.pause(half).await?;
-            self.settle();
-        }
-        self.depart(holder, how).await
+        self.depart(holder, self.plan.script.departure(holder)).await
+    }
+
+    /// The time of a hold. What the last departure has led to is told in the middle of it.
+    async fn dwell(&mut self) -> Result<(), Failure> {
+        self.pause(self.plan.pace.hold / 2).await?;
+        self.settle();
+        self.pause(self.plan.pace.hold / 2).await
     }
 
     async fn depart(&mut self, who: Who, how: How) -> Result<(), Failure> {
@@ -108,13 +110,15 @@ impl<'a> Director<'a> {
             How::Crashed => {
                 let session = place.and_then(|place| queue.get(place)).and_then(|contender| contender.session);
                 self.world.crash(who, session).await;
-            },
+            }
         }
 
         self.until("a departure", |_, seen| seen.left.contains(&who)).await?;
         if next.is_some() {
             match how {
-                How::GaveUp => self.until("the news of a departure", |story, _| !story.notified(who).is_empty()).await?,
+                How::GaveUp => {
+                    self.until("the news of a departure", |story, _| !story.notified(who).is_empty()).await?
+                }
                 _ => self.until("the next grant", |story, _| story.grants.len() > grants).await?,
             }
         }
@@ -190,17 +194,17 @@ impl<'a> Director<'a> {
             Fact::Entered => {
                 self.seen.entered.push(who);
                 self.tell(at, What::Entered { who });
-            },
+            }
             Fact::Granted(token) => {
                 self.story.grants.push((who, token));
                 self.tell(at, What::Granted { who, token });
-            },
+            }
             Fact::Notified { about } => {
                 self.story.notifications.push(Notification { to: who, about });
                 if let Some(about) = self.story.owner(about).filter(|about| *about != who) {
                     self.tell(at, What::Notified { who, about });
                 }
-            },
+            }
             Fact::Left => self.seen.left.push(who),
             Fact::Lost(reason) => {
                 let is_crash = |departure: &Departure| departure.who == who && departure.how == How::Crashed;
@@ -210,7 +214,7 @@ impl<'a> Director<'a> {
                 }
                 self.seen.left.push(who);
                 self.tell(at, What::Lost { who, reason });
-            },
+            }
             Fact::Failed(error) => return Err(Failure::Lock(error)),
         }
         Ok(())

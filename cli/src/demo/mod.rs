@@ -57,21 +57,21 @@ pub(crate) async fn run(args: DemoArgs) -> Exit {
         Failure::Lock(error) => {
             exit::explain(&error);
             Exit::of(&error)
-        },
+        }
         Failure::Stalled(what) => {
             exit::explain(&io::Error::other(what));
             Exit::ClaimFailed
-        },
+        }
         Failure::Busy(path) => {
             exit::explain(&io::Error::other(format!("others use the lock {path}; choose another with --lock")));
             Exit::Other
-        },
+        }
         // Who closes the pipe has seen enough.
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Failure::Output(error) => {
             exit::explain(&error);
             Exit::Other
-        },
+        }
         Failure::Signal(exit) => exit,
     }
 }

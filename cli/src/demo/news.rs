@@ -34,16 +34,35 @@ pub(super) struct News {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// A contender's node is in the queue.
-    Entered { who: Who },
-    Granted { who: Who, token: FencingToken },
+    Entered {
+        who: Who,
+    },
+    Granted {
+        who: Who,
+        token: FencingToken,
+    },
     /// A contender leaves; so many others wait at that moment.
-    Leaves { who: Who, how: How, waiters: usize },
+    Leaves {
+        who: Who,
+        how: How,
+        waiters: usize,
+    },
     /// The store told a waiter that the node it watches has changed.
-    Notified { who: Who, about: Who },
+    Notified {
+        who: Who,
+        about: Who,
+    },
     /// A holder learned that its lock is gone.
-    Lost { who: Who, reason: LossReason },
+    Lost {
+        who: Who,
+        reason: LossReason,
+    },
     /// The queue as the store lists it.
     Queue(Vec<Who>),
     /// Some time after a departure: who has been notified of it.
-    Settled { left: Who, notified: Vec<Who>, waiters: usize },
+    Settled {
+        left: Who,
+        notified: Vec<Who>,
+        waiters: usize,
+    },
 }

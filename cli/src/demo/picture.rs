@@ -140,23 +140,23 @@ impl<'a> Picture<'a> {
             What::Entered { who } => {
                 self.newest = Some(who);
                 self.change(who, |life| life.entered = Some(at));
-            },
+            }
             What::Granted { who, token } => {
                 self.tokens.push(token);
                 self.change(who, |life| life.granted = Some((at, token)));
-            },
+            }
             What::Leaves { who, how, waiters } => {
                 self.last = Some(Departure { who, how, waiters, notified: vec![] });
                 self.change(who, |life| life.left = Some((at, how)));
-            },
+            }
             What::Notified { who, about } => {
                 self.change(who, |life| life.notified.push(at));
                 if let Some(last) = self.last.as_mut().filter(|last| last.who == about) {
                     last.notified.push(who);
                 }
-            },
+            }
             What::Queue(queue) => self.queue = queue,
-            What::Lost { .. } | What::Settled { .. } => {},
+            What::Lost { .. } | What::Settled { .. } => {}
         }
     }
 
@@ -225,8 +225,7 @@ impl<'a> Picture<'a> {
         let name = self.holder().map_or_else(|| "nobody".to_owned(), |who| who.to_string());
         let edge = flat.repeat(INNER);
         let waiters = self.waiters();
-        let mut middle = Line::default()
-            .with(Style::Good, format!("  {upright}{name:^INNER$}{upright}"));
+        let mut middle = Line::default().with(Style::Good, format!("  {upright}{name:^INNER$}{upright}"));
         self.push_waiters(&mut middle, &waiters, columns);
         vec![
             Line::default().with(Style::Faint, format!("   {:<INNER$}    {}", "holds", waiting_words(&waiters))),
@@ -262,7 +261,8 @@ impl<'a> Picture<'a> {
         let mut newest = String::new();
         for (age, token) in self.tokens.iter().rev().enumerate() {
             let text = token.to_string();
-            if TITLE.len() + newest.len() + shown.len() + text.len() + 8 > columns {
+            let room = TITLE.len() + self.glyphs.more.chars().count() + " < ".len() * 2;
+            if room + newest.len() + shown.chars().count() + text.len() > columns {
                 shown.insert_str(0, &format!("{} < ", self.glyphs.more));
                 break;
             }
@@ -321,7 +321,7 @@ impl<'a> Picture<'a> {
         match life.left {
             Some((at, How::Crashed)) => fill(at, at, (Style::Bad, self.glyphs.crashed)),
             Some((at, How::GaveUp)) => fill(at, at, (Style::Alert, self.glyphs.gave_up)),
-            Some((_, How::Released)) | None => {},
+            Some((_, How::Released)) | None => {}
         }
         for run in cells.chunk_by(|(left, _), (right, _)| left == right) {
             line.push(run[0].0, run.iter().map(|(_, glyph)| glyph).collect::<String>());

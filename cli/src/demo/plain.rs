@@ -33,14 +33,14 @@ fn line(plan: &Plan, what: What, queue: &mut Vec<Who>) -> Option<String> {
         What::Settled { waiters: 0, .. } => return None,
         What::Settled { left, notified, waiters } => {
             format!("of {waiters} who waited, {} notified of {left}'s leaving: {}", notified.len(), names(&notified))
-        },
+        }
         What::Queue(now) => {
             if *queue == now {
                 return None;
             }
             *queue = now;
             format!("queue: {}", names(queue))
-        },
+        }
     })
 }
 

@@ -102,12 +102,16 @@ impl Screen {
                 continue;
             }
             match style {
-                Style::Plain => {},
-                Style::Faint => _ = frame.queue(SetForegroundColor(Color::DarkGrey))?,
+                Style::Plain => {}
+                Style::Faint => _ = frame.queue(SetAttribute(Attribute::Dim))?,
                 Style::Strong => _ = frame.queue(SetAttribute(Attribute::Bold))?,
-                Style::Good => _ = frame.queue(SetAttribute(Attribute::Bold))?.queue(SetForegroundColor(Color::Green))?,
-                Style::Waiting => _ = frame.queue(SetForegroundColor(Color::Blue))?,
-                Style::Alert => _ = frame.queue(SetAttribute(Attribute::Bold))?.queue(SetForegroundColor(Color::Yellow))?,
+                Style::Good => {
+                    _ = frame.queue(SetAttribute(Attribute::Bold))?.queue(SetForegroundColor(Color::Green))?
+                }
+                Style::Waiting => _ = frame.queue(SetForegroundColor(Color::Cyan))?,
+                Style::Alert => {
+                    _ = frame.queue(SetAttribute(Attribute::Bold))?.queue(SetForegroundColor(Color::Yellow))?
+                }
                 Style::Bad => _ = frame.queue(SetAttribute(Attribute::Bold))?.queue(SetForegroundColor(Color::Red))?,
             }
             frame.write_all(shown.as_bytes())?;

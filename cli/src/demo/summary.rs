@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crossterm::style::Stylize;
+
 use super::news::{How, Who};
 use super::plan::Plan;
 use super::story::Story;
@@ -31,14 +33,15 @@ impl Summary {
     }
 
     pub(super) fn print(&self, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out)?;
         for claim in &self.claims {
-            let mark = match (claim.holds, plan.color) {
-                (true, false) => "ok    ",
-                (false, false) => "FAILED",
-                (true, true) => "\u{1b}[1;32mok\u{1b}[0m    ",
-                (false, true) => "\u{1b}[1;31mFAILED\u{1b}[0m",
+            let (mark, pad) = if claim.holds { ("ok", "    ") } else { ("FAILED", "") };
+            let mark = match (plan.color, claim.holds) {
+                (false, _) => mark.stylize(),
+                (true, true) => mark.green().bold(),
+                (true, false) => mark.red().bold(),
             };
-            writeln!(out, "{mark}  {}: {}", claim.what, claim.evidence)?;
+            writeln!(out, "{mark}{pad}  {}: {}", claim.what, claim.evidence)?;
         }
         writeln!(out, "{}", self.counts)?;
         out.flush()
@@ -80,12 +83,7 @@ fn notifications(story: &Story) -> Claim {
         .map(|departure| format!("{} notified [{}]", departure.who, list(&story.notified(departure.who))))
         .collect();
     let with_next = story.departures.iter().filter(|departure| departure.next.is_some()).count();
-    let evidence = if wrong.is_empty() {
-        let waiters: usize = story.departures.iter().map(|departure| departure.waiters).sum();
-        format!("{} in {with_next} departures; waking all who waited would have taken {waiters}", total(story))
-    } else {
-        wrong.join("; ")
-    };
+    let evidence = if wrong.is_empty() { format!("{} for {with_next}", total(story)) } else { wrong.join("; ") };
     Claim { holds: wrong.is_empty(), what: "one notification per departure, to the next in line", evidence }
 }
 
@@ -101,12 +99,15 @@ fn counts(story: &Story) -> String {
     let releases = departed(story, How::Released).len();
     let crashes = departed(story, How::Crashed).len();
     let gave_up = departed(story, How::GaveUp).len();
+    let waiters: usize = story.departures.iter().map(|departure| departure.waiters).sum();
     // The first was granted an empty queue.
     let hand_overs = story.grants.len().saturating_sub(1);
     format!(
-        "{} grants, {hand_overs} hand-overs; {releases} released, {crashes} crashed, {gave_up} gave up; {:.1} s",
+        "{} grants, {hand_overs} hand-overs; {releases} released, {crashes} crashed, {gave_up} gave up; {:.1} s\n\
+         {} notifications in all; had each departure woken all who waited: {waiters}",
         story.grants.len(),
         story.took.as_secs_f64(),
+        total(story),
     )
 }
 

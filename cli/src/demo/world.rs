@@ -41,11 +41,11 @@ impl World {
             Place::Memory => {
                 let memory = Memory::new();
                 Self::open_on(plan, memory.clone(), Fairlock::builder(), Some(memory)).await
-            },
+            }
             Place::ZooKeeper { servers, connect_timeout } => {
                 let store = ZooKeeper::new(servers, vec![], Access::default())?;
                 Self::open_on(plan, store, Fairlock::builder().connect_timeout(*connect_timeout), None).await
-            },
+            }
         }
     }
 
@@ -70,11 +70,7 @@ impl World {
     }
 
     /// Plays the script.
-    pub(super) async fn play(
-        &mut self,
-        plan: &Plan,
-        news: mpsc::UnboundedSender<News>,
-    ) -> Result<Story, Failure> {
+    pub(super) async fn play(&mut self, plan: &Plan, news: mpsc::UnboundedSender<News>) -> Result<Story, Failure> {
         Director::new(self, plan, news).play().await
     }
 
@@ -130,7 +126,7 @@ impl World {
                 if let Some(member) = self.crew.get(usize::from(who.0)) {
                     member.locks.close().await;
                 }
-            },
+            }
         }
     }
 }
