@@ -215,7 +215,9 @@ async fn keep(shared: Arc<Shared>) {
                 return;
             }
         }
-        let write = write_next && shared.contenders.load(Ordering::Relaxed) > 0;
+        // Every second beat, and every one while the validity is short, after a reconnect for example.
+        let is_short = shared.validity.valid_until() - shared.clock.now() < shared.store.timeout() / 2;
+        let write = (write_next || is_short) && shared.contenders.load(Ordering::Relaxed) > 0;
         let reply = if write {
             shared.write(shared.store.write_barrier()).await
         } else {

@@ -9,13 +9,13 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use zookeeper_client as zk;
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Long enough that the keeper of an idle session sends nothing during a test that counts requests.
-pub const QUIET: Duration = Duration::from_secs(60);
+pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
 /// The server that all tests share. It ends with this process; what that leaves is removed by the next start.
-pub async fn server() -> &'static Server {
+pub(crate) async fn server() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
     SERVER
         .get_or_init(|| async {
@@ -38,39 +38,39 @@ pub async fn server() -> &'static Server {
         .await
 }
 
-pub async fn proxy() -> Proxy {
+pub(crate) async fn proxy() -> Proxy {
     Proxy::start(server().await.address()).await.expect("a proxy")
 }
 
 /// A path that no other test uses.
-pub fn unused_path() -> String {
+pub(crate) fn unused_path() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("/test-{}/{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub fn queue_of(path: &str) -> String {
+pub(crate) fn queue_of(path: &str) -> String {
     format!("{path}/_fairlock")
 }
 
-pub fn builder(session_timeout: Duration) -> Builder {
+pub(crate) fn builder(session_timeout: Duration) -> Builder {
     Fairlock::builder().session_timeout(session_timeout)
 }
 
-pub async fn connect(address: &str, session_timeout: Duration) -> Fairlock {
+pub(crate) async fn connect(address: &str, session_timeout: Duration) -> Fairlock {
     builder(session_timeout).connect(address).await.expect("a session")
 }
 
-pub async fn mutex(address: &str, path: &str, session_timeout: Duration) -> Mutex {
+pub(crate) async fn mutex(address: &str, path: &str, session_timeout: Duration) -> Mutex {
     connect(address, session_timeout).await.mutex(path).expect("a good path")
 }
 
 /// A client that is not this library, to look and to interfere with.
-pub async fn raw(address: &str) -> zk::Client {
+pub(crate) async fn raw(address: &str) -> zk::Client {
     zk::Client::connector().with_session_timeout(Duration::from_secs(20)).connect(address).await.expect("a session")
 }
 
 /// The names of the nodes in a lock's queue.
-pub async fn nodes(client: &zk::Client, path: &str) -> Vec<String> {
+pub(crate) async fn nodes(client: &zk::Client, path: &str) -> Vec<String> {
     match client.list_children(&queue_of(path)).await {
         Ok(names) => names,
         Err(zk::Error::NoNode) => vec![],
@@ -78,7 +78,7 @@ pub async fn nodes(client: &zk::Client, path: &str) -> Vec<String> {
     }
 }
 
-pub async fn wait_for_nodes(client: &zk::Client, path: &str, count: usize) {
+pub(crate) async fn wait_for_nodes(client: &zk::Client, path: &str, count: usize) {
     let mut last = vec![];
     let met = timeout(PATIENCE, async {
         loop {
@@ -95,7 +95,7 @@ pub async fn wait_for_nodes(client: &zk::Client, path: &str, count: usize) {
 }
 
 #[track_caller]
-pub fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let location = std::panic::Location::caller();
     async move {
         match timeout(PATIENCE, future).await {

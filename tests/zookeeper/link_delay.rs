@@ -44,7 +44,8 @@ async fn an_uncontended_cycle_takes_two_round_trips() {
     let (round_trip, cycle, floor) = (median(round_trips), median(cycles), median(floors));
     let ratio = cycle.as_secs_f64() / round_trip.as_secs_f64();
     eprintln!("uncontended cycle {cycle:?} = {ratio:.2} round trips of {round_trip:?}; create and delete {floor:?}");
-    assert!(ratio <= 2.1, "{ratio:.2} round trips");
+    // Two, and the noise of a shared machine; one more round trip would make three.
+    assert!(ratio <= 2.5, "{ratio:.2} round trips");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,5 +95,6 @@ async fn a_hand_over_takes_no_longer_than_an_event() {
     let (hand_over, event) = (median(hand_overs), median(events));
     let ratio = hand_over.as_secs_f64() / event.as_secs_f64();
     eprintln!("hand-over {hand_over:?} = {ratio:.2} x delete to event {event:?}");
-    assert!(ratio <= 1.1, "{ratio:.2}");
+    // One, and noise; a request before the grant would make two.
+    assert!(ratio <= 1.5, "{ratio:.2}");
 }
