@@ -81,9 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             memory.disconnect(*session);
         }
     }
-    while let Some(ended) = instances.join_next().await {
-        ended?;
-    }
+    instances.join_all().await;
     let finished = shared.finished.lock().expect("no panic");
     assert!(finished.keys().copied().eq(0..JOBS), "all jobs are finished: {finished:?}");
     assert!(finished.values().is_sorted_by(|(_, earlier), (_, later)| earlier < later), "tokens rise: {finished:?}");

@@ -142,6 +142,9 @@ async fn idle_sessions_send_no_more_than_the_clients_own_pings_would() {
     // Ten session timeouts, at one beat each seventh.
     tokio::time::sleep(session_timeout * 10).await;
     let counts = proxy.counts();
-    assert!((40..=75).contains(&counts.request(Operation::Exists)), "{counts}");
-    assert_eq!((counts.request(Operation::Ping), counts.request(Operation::Multi)), (0, 0), "{counts}");
+    let sent = counts.request(Operation::Exists) + counts.request(Operation::Ping);
+    assert!((40..=75).contains(&sent), "{counts}");
+    // A ping is sent only where a beat came late.
+    assert!(counts.request(Operation::Ping) <= sent / 4, "{counts}");
+    assert_eq!(counts.request(Operation::Multi), 0, "{counts}");
 }

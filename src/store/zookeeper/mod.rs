@@ -52,10 +52,16 @@ impl ZooKeeper {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] if the connect string is obviously malformed.
+    /// [`Error::InvalidConfig`] if the connect string is obviously malformed, or access is for the creator's
+    /// credentials and there are none.
     pub fn new(servers: impl Into<String>, credentials: Vec<(String, Vec<u8>)>, access: Access) -> Result<Self, Error> {
         let servers = servers.into();
         diagnosis::check_connect_string(&servers)?;
+        if access != Access::Everyone && credentials.is_empty() {
+            return Err(Error::InvalidConfig {
+                reason: format!("{access:?} grants rights to the creator's credentials, but there are none; add them"),
+            });
+        }
         Ok(Self { servers, credentials, access, clock: Arc::new(HostClock) })
     }
 
