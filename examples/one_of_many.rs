@@ -1,11 +1,9 @@
 //! Several instances of a job runner, of which one at a time works: each job is finished once.
 //!
-//! In this process, the first instance is cut off in the middle of a job: `protect` stops the job before the servers
-//! let another instance begin. With `ZOOKEEPER=localhost:2181`, on a server, nobody is cut off: pull the plug
-//! yourself.
+//! In this process, the first instance is cut off in the middle of a job: `protect` stops the job before another can
+//! begin. On a server, with `ZOOKEEPER=localhost:2181`, nobody is cut off: pull the plug yourself.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,10 +14,9 @@ use tokio::sync::Notify;
 const INSTANCES: usize = 4;
 const JOBS: u32 = 6;
 
-/// What the instances share, as they would a database.
+/// What the instances share, as they would a database: who finished which job, with which token.
 #[derive(Default)]
 struct Shared {
-    /// Who finished which job, with which token.
     finished: Mutex<BTreeMap<u32, (usize, FencingToken)>>,
     working: AtomicUsize,
     stuck: Notify,
@@ -60,10 +57,12 @@ async fn run(instance: usize, locks: Fairlock, path: String, shared: Arc<Shared>
         println!("instance {instance}: job {job} done, with fencing token {token}");
         guard.release().await.expect("a lock that is still held");
     }
+    // A process that ends without a word keeps its place until its session expires.
+    locks.close().await;
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), fairlock::Error> {
     let (servers, memory) = (std::env::var("ZOOKEEPER").ok(), Memory::new());
     let path = format!("/examples/one_of_many/{:016x}", fastrand::u64(..));
     let shared = Arc::new(Shared::default());
