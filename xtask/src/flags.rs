@@ -1,8 +1,6 @@
 //! The command line: what can be typed, and its help.
 
 xflags::xflags! {
-    src "./src/flags.rs"
-
     /// The chores of this workspace. Each command runs from anywhere in the tree.
     cmd xtask {
         /// Run every test: unit, contract, real servers, documentation, examples, command line, house rules.
