@@ -1,5 +1,6 @@
 //! The handle that a process opens once: sessions with a store, shared by all its locks.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +41,11 @@ const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// guard.release().await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fairlock {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) pool: Arc<Pool>,
     pub(super) clock: Arc<dyn Clock>,
@@ -108,8 +108,14 @@ impl Fairlock {
     }
 }
 
+impl fmt::Debug for Fairlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fairlock").field("identity", &self.identity().to_string()).finish_non_exhaustive()
+    }
+}
+
 /// Options of a [`Fairlock`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until connect or open is called"]
 pub struct Builder {
     open: OpenOptions,
@@ -226,5 +232,17 @@ impl Builder {
         let pool = Pool::open(store, self.open, Handle::current()).await?;
         let shared = Shared { pool, clock, identity: self.identity.unwrap_or_default(), limits: self.limits };
         Ok(Fairlock { shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The credentials stay out.
+        f.debug_struct("Builder")
+            .field("session_timeout", &self.open.session_timeout)
+            .field("connect_timeout", &self.open.connect_timeout)
+            .field("identity", &self.identity)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The guard of a held lock.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -26,7 +27,6 @@ use crate::token::FencingToken;
 /// The clock is this host's and cannot stop the program between looking at it and acting. To be safe against pauses
 /// of any length, send the [fencing token](Guard::fencing_token) with every write to the protected resource, or
 /// write to ZooKeeper with [`Guard::transaction`].
-#[derive(Debug)]
 #[must_use = "if unused, the lock is released immediately"]
 #[clippy::has_significant_drop]
 pub struct Guard {
@@ -151,6 +151,16 @@ impl Guard {
 
     fn lost_error(&self, reason: LossReason) -> Error {
         Error::LockLost { path: self.hold.lock().to_string(), reason }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("lock", &self.path().as_str())
+            .field("fencing_token", &self.fencing_token().as_i64())
+            .field("validity", &self.validity())
+            .finish_non_exhaustive()
     }
 }
 

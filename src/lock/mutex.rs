@@ -1,5 +1,6 @@
 //! The mutex: one holder, first come, first served.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const NODE_NAME_BYTES: usize = "/lock-0123456789".len();
 /// alone. No lock service can; that is what the token is for.
 ///
 /// Cheap to clone; clones are the same lock.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mutex {
     shared: Arc<Shared>,
     path: LockPath,
@@ -168,5 +169,11 @@ impl Mutex {
             // The task vanished without an answer: the runtime is being shut down.
             Err(_) => Err(Error::Closed),
         }
+    }
+}
+
+impl fmt::Debug for Mutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mutex").field(&self.path.as_str()).finish()
     }
 }
