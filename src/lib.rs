@@ -58,3 +58,8 @@ pub use self::lock::{
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};
 pub use self::token::FencingToken;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

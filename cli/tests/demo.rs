@@ -148,7 +148,7 @@ async fn a_real_server_serves_in_order_too_and_is_left_clean() -> Outcome {
     for claim in CLAIMS {
         assert!(log.contains(claim), "{claim:?} is missing:\n{log}");
     }
-    assert!(log.contains(&format!("on ZooKeeper at {address}")), "{log}");
+    assert!(log.contains(&format!("ZooKeeper at {address}")), "{log}");
     assert!(log.contains("B crashes: its session is closed, nothing is released"), "{log}");
     let sessions = server.four_letter("dump").await?;
     assert!(sessions.contains("Sessions with Ephemerals (0)"), "{sessions}");

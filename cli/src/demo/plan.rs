@@ -64,7 +64,7 @@ impl Plan {
             Place::Memory => "the embedded store".to_owned(),
             Place::ZooKeeper { servers, .. } => format!("ZooKeeper at {servers}"),
         };
-        format!("fairlock demo: {} contenders for the lock {} on {place}", self.script.contenders, self.lock)
+        format!("fairlock demo: {} contenders, one lock, on {place}; {}", self.script.contenders, self.lock)
     }
 
     /// What was really done to the one that crashes.
