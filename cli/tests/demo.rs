@@ -155,6 +155,30 @@ async fn a_real_server_serves_in_order_too_and_is_left_clean() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_in_the_middle_is_told() -> Outcome {
+    let server = Server::start().await?;
+    let mut demo = Command::new(PROGRAM)
+        .args(["demo", "--connect", &server.address()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut log = BufReader::new(demo.stdout.take().ok_or("no pipe")?);
+    let mut line = String::new();
+    while !line.contains("C enters") {
+        line.clear();
+        assert!(log.read_line(&mut line)? > 0, "the demo ended too soon");
+    }
+    server.kill().await?;
+    std::io::copy(&mut log, &mut std::io::sink())?;
+    let output = demo.wait_with_output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(70), "{told}");
+    assert!(told.starts_with("fairlock: the lock /fairlock-demo/") && told.contains("was lost"), "{told}");
+    Ok(())
+}
+
 /// The program on a pseudo-terminal, and what is seen there.
 struct Terminal {
     child: Box<dyn Child + Send + Sync>,

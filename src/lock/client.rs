@@ -117,24 +117,13 @@ impl fmt::Debug for Fairlock {
 /// Options of a [`Fairlock`].
 #[derive(Clone)]
 #[must_use = "a builder does nothing until connect or open is called"]
+#[derive(Default)]
 pub struct Builder {
     open: OpenOptions,
     identity: Option<Identity>,
     limits: Limits,
     credentials: Vec<(String, Vec<u8>)>,
     access: Access,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            open: OpenOptions::default(),
-            identity: None,
-            limits: Limits::default(),
-            credentials: Vec::new(),
-            access: Access::default(),
-        }
-    }
 }
 
 impl Builder {

@@ -139,3 +139,45 @@ impl Session for TappedSession {
         self.session.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fairlock::Fairlock;
+    use fairlock::store::memory::Memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_arrives_is_what_the_store_has_sent() -> Result<(), Error> {
+        let memory = Memory::new();
+        let (reporter, mut reports) = mpsc::unbounded_channel();
+        let mut locks = Vec::new();
+        for who in 0..3 {
+            locks.push(Fairlock::builder().open(Tap::new(memory.clone(), Who(who), reporter.clone())).await?);
+        }
+        let holder = locks[0].mutex("/a")?.acquire().await?;
+        let waiters = [1, 2].map(|who| {
+            let locks = locks[who].clone();
+            tokio::spawn(async move { locks.mutex("/a")?.acquire().await })
+        });
+        // Until both wait, each with a watch on the one before it.
+        while memory.children("/a/_fairlock").len() < 3 || memory.watches() < 2 {
+            tokio::task::yield_now().await;
+        }
+        while reports.try_recv().is_ok() {}
+
+        let sent_before = memory.events_delivered();
+        memory.expire(memory.sessions()[0]);
+        let [next, last] = waiters;
+        let guard = next.await.expect("a task that does not panic")?;
+        assert!(!holder.is_valid());
+        assert_eq!(memory.events_delivered() - sent_before, 1);
+        let arrived: Vec<_> = std::iter::from_fn(|| reports.try_recv().ok())
+            .filter_map(|report| matches!(report.fact, Fact::Notified { .. }).then_some(report.who))
+            .collect();
+        assert_eq!(arrived.len(), 1, "{arrived:?}");
+
+        guard.release().await?;
+        last.await.expect("a task that does not panic")?.release().await
+    }
+}

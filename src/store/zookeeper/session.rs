@@ -343,20 +343,18 @@ impl Session for ZooKeeperSession {
 }
 
 /// Passes the client's states on, until the session has ended.
-fn forward_states(mut watcher: zk::StateWatcher, states: watch::Sender<SessionState>) -> impl Future<Output = ()> {
-    async move {
-        loop {
-            // Each look consumes the change, so none is seen twice and the latest is never missed.
-            let state = watcher.changed().await;
-            match state {
-                zk::SessionState::SyncConnected => set(&states, SessionState::Connected),
-                zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => {
-                    set(&states, SessionState::Suspended);
-                }
-                zk::SessionState::Expired => return end(&states, LossReason::SessionExpired),
-                zk::SessionState::AuthFailed => return end(&states, LossReason::AuthenticationFailed),
-                zk::SessionState::Closed => return end(&states, LossReason::Closed),
+async fn forward_states(mut watcher: zk::StateWatcher, states: watch::Sender<SessionState>) {
+    loop {
+        // Each look consumes the change, so none is seen twice and the latest is never missed.
+        let state = watcher.changed().await;
+        match state {
+            zk::SessionState::SyncConnected => set(&states, SessionState::Connected),
+            zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => {
+                set(&states, SessionState::Suspended);
             }
+            zk::SessionState::Expired => return end(&states, LossReason::SessionExpired),
+            zk::SessionState::AuthFailed => return end(&states, LossReason::AuthenticationFailed),
+            zk::SessionState::Closed => return end(&states, LossReason::Closed),
         }
     }
 }
