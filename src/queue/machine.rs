@@ -482,6 +482,8 @@ impl Machine {
     }
 
     fn place_watch(&mut self, ahead: Sequence) -> Action {
+        // One watch on a predecessor at a time: the driver drops an earlier one with this.
+        self.watching = None;
         self.phase = Phase::Placing(ahead);
         Action::PlaceWatch(ahead)
     }

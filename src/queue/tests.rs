@@ -421,6 +421,21 @@ fn a_survey_that_shows_the_watched_predecessor_again_asks_for_nothing() {
 }
 
 #[test]
+fn a_predecessor_that_a_lagging_server_shows_again_is_watched_again() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::Tick, vec![Action::Probe(6.into())]),
+            (Event::Probed { exists: false }, vec![Action::Survey]),
+            (surveyed(&[3, 7]), vec![Action::PlaceWatch(3.into())]),
+            (Event::WatchMissing, vec![Action::Survey]),
+            (surveyed(&[6, 7]), vec![Action::PlaceWatch(6.into())]),
+        ],
+    );
+}
+
+#[test]
 fn the_first_number_has_no_predecessor_to_guess() {
     let mut machine = machine();
     play(&mut machine, [(entered(0, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey])]);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fairlock::{Contender, Error};
+use fairlock::{Contender, Error, Retry};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Failure;
 use super::actor::{Fact, Report};
@@ -44,7 +44,7 @@ impl<'a> Director<'a> {
     }
 
     pub(super) async fn play(mut self) -> Result<Story, Failure> {
-        if !self.world.look().await?.is_empty() {
+        if !self.look().await?.is_empty() {
             return Err(Failure::Busy(self.plan.lock.to_string()));
         }
         for who in self.plan.script.contenders() {
@@ -57,7 +57,7 @@ impl<'a> Director<'a> {
         // Whatever else was told is in the channel by now or was told to nobody.
         self.pause(self.plan.pace.hold / 4).await?;
         self.settle();
-        self.story.left_behind = self.world.look().await?.len();
+        self.story.left_behind = self.look().await?.len();
         self.story.took = self.started.elapsed();
         Ok(self.story)
     }
@@ -140,10 +140,24 @@ impl<'a> Director<'a> {
         }
     }
 
+    /// The queue as the store lists it. Like the contenders, the observer outlives a short loss of the connection.
     async fn look(&mut self) -> Result<Vec<Contender>, Failure> {
-        let queue = self.world.look().await?;
-        self.tell(Instant::now(), What::Queue(queue.iter().filter_map(identify).collect()));
-        Ok(queue)
+        let lock = self.world.lock().clone();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let looked = tokio::select! {
+                looked = lock.contenders() => looked,
+                failure = self.watch_out() => return Err(failure),
+            };
+            match looked {
+                Ok(queue) => {
+                    self.tell(Instant::now(), What::Queue(queue.iter().filter_map(identify).collect()));
+                    return Ok(queue);
+                }
+                Err(error) if error.retry() == Retry::No || Instant::now() > deadline => return Err(error.into()),
+                Err(_) => self.pause(LOOK_AGAIN).await?,
+            }
+        }
     }
 
     /// Looks until the server at hand shows what has been reported; on an ensemble, it may lag behind.
@@ -167,13 +181,19 @@ impl<'a> Director<'a> {
 
     /// Lets things happen for a while.
     async fn pause(&mut self, pause: Duration) -> Result<(), Failure> {
-        let end = Instant::now() + pause;
+        match timeout(pause, self.watch_out()).await {
+            Ok(failure) => Err(failure),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Lets things happen until one of them ends the demo.
+    async fn watch_out(&mut self) -> Failure {
         loop {
-            let report = tokio::select! {
-                report = self.world.report() => report,
-                () = sleep_until(end) => return Ok(()),
-            };
-            self.record(report)?;
+            let report = self.world.report().await;
+            if let Err(failure) = self.record(report) {
+                return failure;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fairlock::store::memory::Memory;
 use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::store::{SessionId, Store};
-use fairlock::{Builder, Contender, Error, Fairlock, Identity, Mutex};
+use fairlock::{Builder, Error, Fairlock, Identity, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Failure;
@@ -22,7 +22,6 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct World {
     crew: Vec<Member>,
     observer: Fairlock,
-    /// The lock, as the observer sees it.
     lock: Mutex,
     memory: Option<Memory>,
     reports: mpsc::UnboundedReceiver<Report>,
@@ -86,9 +85,9 @@ impl World {
         let _ = tokio::time::timeout(CLOSE_PATIENCE, close).await;
     }
 
-    /// The queue as the store lists it.
-    pub(super) async fn look(&self) -> Result<Vec<Contender>, Error> {
-        self.lock.contenders().await
+    /// The lock, as one sees it who only looks.
+    pub(super) fn lock(&self) -> &Mutex {
+        &self.lock
     }
 
     /// The next report; pending for ever if nothing happens.

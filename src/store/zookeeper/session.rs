@@ -1,6 +1,5 @@
 //! A session with a ZooKeeper ensemble.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
