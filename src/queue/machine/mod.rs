@@ -1,0 +1,235 @@
+//! The machine of one contender. The argument for its safety, and its invariants Q1 to Q5, are in the module's doc.
+
+mod leaving;
+mod waiting;
+
+use super::event::{Action, Event, Failure, LeaveForm};
+use crate::name::Sequence;
+use crate::store::OwnNode;
+
+/// Where a queue's numbers end, and where to begin to do something about it.
+///
+/// A number is the directory's count of creations. Past 2,147,483,647, servers up to 3.5 go on with negative numbers
+/// and later ones refuse or repeat numbers, so that order is lost. The machine stays well away from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From this number on, the last one out tries to remove the queue, so that numbers start again at 0.
+    pub heal_from: Sequence,
+    /// From this number on, contenders are turned away.
+    pub refuse_from: Sequence,
+    /// How often a missing queue is made before giving up, in one attempt.
+    pub make_queue_max: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            heal_from: Sequence::from(1 << 30),
+            refuse_from: Sequence::from(i32::MAX - 1_000_000),
+            make_queue_max: 8,
+        }
+    }
+}
+
+/// Whether a contender waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// Wait.
+    Wait,
+    /// Leave again if it is not the head.
+    Try,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Entering,
+    MakingQueue,
+    Recovering,
+    Surveying,
+    Placing(Sequence),
+    Waiting(Sequence),
+    Probing(Sequence),
+    Held,
+    Leaving(LeaveForm),
+    Verifying(LeaveForm),
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnWatch {
+    Absent,
+    Asked,
+    Placed,
+}
+
+/// What to report once the node is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Open,
+    Cancelled,
+    Failed(Failure),
+    Released,
+    Lost,
+}
+
+/// One contender, from entering to leaving. See the [module](super) for the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    limits: Limits,
+    patience: Patience,
+    phase: Phase,
+    node: Option<OwnNode>,
+    own_watch: OwnWatch,
+    /// The contender whose node is watched, and has not fired.
+    watching: Option<Sequence>,
+    suspended: bool,
+    ending: Ending,
+    queue_made: u8,
+    granted: bool,
+}
+
+impl Machine {
+    /// A contender that has not entered yet. Execute [`Action::Enter`] first.
+    pub fn new(patience: Patience, limits: Limits) -> Self {
+        Self {
+            limits,
+            patience,
+            phase: Phase::Entering,
+            node: None,
+            own_watch: OwnWatch::Absent,
+            watching: None,
+            suspended: false,
+            ending: Ending::Open,
+            queue_made: 0,
+            granted: false,
+        }
+    }
+
+    /// The own node, while there is one.
+    pub fn node(&self) -> Option<OwnNode> {
+        self.node
+    }
+
+    /// The contender this one waits for, if it waits.
+    pub fn waiting_for(&self) -> Option<Sequence> {
+        match self.phase {
+            Phase::Placing(ahead) | Phase::Waiting(ahead) | Phase::Probing(ahead) => Some(ahead),
+            _ => None,
+        }
+    }
+
+    /// Whether the lock is held.
+    pub fn is_held(&self) -> bool {
+        self.phase == Phase::Held
+    }
+
+    /// Whether the machine has ended.
+    pub fn is_finished(&self) -> bool {
+        self.phase == Phase::Gone
+    }
+
+    /// Takes in an event and says what to do, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If the event answers a request that is not outstanding, or an invariant is broken: both are bugs.
+    pub fn handle(&mut self, event: Event) -> Vec<Action> {
+        self.assert_invariants();
+        let actions = if self.is_finished() { Vec::new() } else { self.dispatch(event) };
+        self.assert_invariants();
+        actions
+    }
+
+    fn dispatch(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::SessionEnded(reason) => return self.session_ended(reason),
+            Event::Suspended => {
+                self.suspended = true;
+                return vec![];
+            }
+            Event::Resumed => {
+                self.suspended = false;
+                return vec![];
+            }
+            Event::OwnWatchPlaced => {
+                self.own_watch = OwnWatch::Placed;
+                return vec![];
+            }
+            Event::OwnWatchSpent => return self.own_watch_spent(),
+            Event::OwnGone => return self.own_gone(),
+            Event::Cancel => return self.cancel(),
+            Event::PredecessorReleased { .. } | Event::PredecessorGone => self.watching = None,
+            _ => {}
+        }
+        match self.phase {
+            Phase::Entering => self.entering(event),
+            Phase::MakingQueue => self.making_queue(event),
+            Phase::Recovering => self.recovering(event),
+            Phase::Surveying => self.surveying(event),
+            Phase::Placing(ahead) => self.placing(ahead, event),
+            Phase::Waiting(ahead) => self.waiting(ahead, event),
+            Phase::Probing(ahead) => self.probing(ahead, event),
+            Phase::Held => self.held(event),
+            Phase::Leaving(form) => self.leaving(form, event),
+            Phase::Verifying(form) => self.verifying(form, event),
+            Phase::Gone => vec![],
+        }
+    }
+
+    fn own_watch_spent(&mut self) -> Vec<Action> {
+        self.own_watch = OwnWatch::Absent;
+        match self.phase {
+            Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) | Phase::Held => {
+                self.place_own_watch()
+            }
+            _ => vec![],
+        }
+    }
+
+    fn place_own_watch(&mut self) -> Vec<Action> {
+        if self.own_watch != OwnWatch::Absent {
+            return vec![];
+        }
+        self.own_watch = OwnWatch::Asked;
+        vec![Action::PlaceOwnWatch]
+    }
+
+    fn own(&self) -> OwnNode {
+        self.node.expect("Q1: this phase has a node")
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.ending == Ending::Cancelled
+    }
+
+    /// News that may come at any time and mean nothing in this phase. An *answer* in the wrong phase is a bug.
+    fn irrelevant(&self, event: &Event) -> Vec<Action> {
+        let news = matches!(
+            event,
+            Event::PredecessorReleased { .. }
+                | Event::PredecessorGone
+                | Event::DeadlinePassed
+                | Event::Tick
+                | Event::Release
+        );
+        assert!(news, "Q3: {event:?} answers nothing that was asked in {self:?}");
+        vec![]
+    }
+
+    fn assert_invariants(&self) {
+        let before = matches!(self.phase, Phase::Entering | Phase::MakingQueue | Phase::Recovering);
+        assert_eq!(self.node.is_none(), before || self.phase == Phase::Gone, "Q1: {self:?}");
+        if let (Some(ahead), Some(node)) = (self.waiting_for(), self.node) {
+            assert!(ahead < node.sequence, "Q2: {self:?}");
+        }
+        if let Phase::Waiting(ahead) = self.phase {
+            assert_eq!(self.watching, Some(ahead), "a waiter watches whom it waits for: {self:?}");
+        }
+        if self.phase == Phase::Held {
+            assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");
+        }
+        if matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_)) {
+            assert!(self.ending != Ending::Open, "Q5: leaving needs a reason: {self:?}");
+        }
+    }
+}

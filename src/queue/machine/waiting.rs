@@ -1,0 +1,178 @@
+//! From entering to the grant.
+
+use super::{Ending, Machine, OwnWatch, Patience, Phase};
+use crate::name::Sequence;
+use crate::queue::event::{Action, Event, Failure, LeaveForm, Proof};
+use crate::queue::survey::nearest_ahead;
+use crate::store::{Neighbours, OwnNode};
+
+impl Machine {
+    pub(super) fn entering(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Entered(entered) => {
+                let node = OwnNode { sequence: entered.sequence, token: entered.token };
+                self.entered(node, entered.neighbours)
+            }
+            Event::QueueMissing if self.is_cancelled() => self.finish(),
+            Event::QueueMissing if self.queue_made == self.limits.make_queue_max => self.fail_now(Failure::Refused),
+            Event::QueueMissing => {
+                self.queue_made += 1;
+                self.phase = Phase::MakingQueue;
+                vec![Action::MakeQueue]
+            }
+            Event::Unknown => {
+                self.phase = Phase::Recovering;
+                vec![Action::Recover]
+            }
+            Event::Refused => self.fail_now(Failure::Refused),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn making_queue(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::QueueMade | Event::Unknown if self.is_cancelled() => self.finish(),
+            // Making is idempotent, and entering finds out whether it worked.
+            Event::QueueMade | Event::Unknown => {
+                self.phase = Phase::Entering;
+                vec![Action::Enter]
+            }
+            Event::Refused => self.fail_now(Failure::Refused),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn recovering(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Recovered(mut found) => {
+                found.sort_unstable_by_key(|node| node.sequence);
+                let Some((&first, surplus)) = found.split_first() else {
+                    if self.is_cancelled() {
+                        return self.finish();
+                    }
+                    self.phase = Phase::Entering;
+                    return vec![Action::Enter];
+                };
+                let mut actions: Vec<Action> = surplus.iter().copied().map(Action::RemoveSurplus).collect();
+                actions.extend(self.entered(first, Neighbours::Unknown));
+                actions
+            }
+            Event::Unknown => vec![Action::Recover],
+            Event::Refused => self.fail_now(Failure::Refused),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn entered(&mut self, node: OwnNode, neighbours: Neighbours) -> Vec<Action> {
+        self.node = Some(node);
+        if self.is_cancelled() {
+            return self.leave(LeaveForm::Withdraw, Ending::Cancelled);
+        }
+        if node.sequence < Sequence::from(0) || node.sequence >= self.limits.refuse_from {
+            return self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Exhausted));
+        }
+        if neighbours == Neighbours::None {
+            return self.grant(Proof::Alone);
+        }
+        let mut actions = match self.patience {
+            // Whoever will not wait needs no watches.
+            Patience::Try => vec![],
+            // Before the predecessor's: the baton counts only while this one is in place.
+            Patience::Wait => self.place_own_watch(),
+        };
+        actions.push(match (self.patience, neighbours, node.sequence.before()) {
+            (Patience::Wait, Neighbours::Some, Some(before)) => self.place_watch(before),
+            _ => self.survey(),
+        });
+        actions
+    }
+
+    pub(super) fn surveying(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Surveyed(contenders) => match nearest_ahead(&contenders, self.own().sequence) {
+                Err(_) => self.own_gone(),
+                Ok(None) => self.grant(Proof::Survey),
+                Ok(Some(_)) if self.patience == Patience::Try => {
+                    self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::WouldBlock))
+                }
+                Ok(Some(ahead)) if self.watching == Some(ahead) => {
+                    self.phase = Phase::Waiting(ahead);
+                    vec![]
+                }
+                Ok(Some(ahead)) => vec![self.place_watch(ahead)],
+            },
+            Event::QueueMissing => self.own_gone(),
+            Event::Unknown => vec![self.survey()],
+            Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn placing(&mut self, ahead: Sequence, event: Event) -> Vec<Action> {
+        match event {
+            Event::WatchPlaced => {
+                self.watching = Some(ahead);
+                self.phase = Phase::Waiting(ahead);
+                vec![]
+            }
+            Event::WatchMissing => vec![self.survey()],
+            Event::Unknown => vec![self.place_watch(ahead)],
+            Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn waiting(&mut self, ahead: Sequence, event: Event) -> Vec<Action> {
+        match event {
+            Event::PredecessorReleased { continuous } if self.may_believe_baton(continuous) => self.grant(Proof::Baton),
+            Event::PredecessorReleased { .. } | Event::PredecessorGone => vec![self.survey()],
+            // A look at one node costs the same however long the queue; a survey by every waiter would not.
+            Event::Tick => {
+                self.phase = Phase::Probing(ahead);
+                vec![Action::Probe(ahead)]
+            }
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn probing(&mut self, ahead: Sequence, event: Event) -> Vec<Action> {
+        match event {
+            Event::Probed { exists: false } => vec![self.survey()],
+            Event::Probed { exists: true } | Event::Unknown | Event::Refused => {
+                self.phase = Phase::Waiting(ahead);
+                vec![]
+            }
+            Event::Tick => vec![],
+            other => self.waiting(ahead, other),
+        }
+    }
+
+    pub(super) fn may_believe_baton(&self, continuous: bool) -> bool {
+        continuous && self.own_watch == OwnWatch::Placed && !self.suspended && self.patience == Patience::Wait
+    }
+
+    pub(super) fn grant(&mut self, proof: Proof) -> Vec<Action> {
+        assert!(!self.granted && self.ending == Ending::Open, "Q4: granted twice or after the end: {self:?}");
+        assert!(self.own().sequence < self.limits.refuse_from, "a number near the end is never granted: {self:?}");
+        if proof == Proof::Baton {
+            assert!(self.may_believe_baton(true), "the baton was believed on too little: {self:?}");
+        }
+        self.granted = true;
+        self.phase = Phase::Held;
+        let mut actions = vec![Action::Grant(proof)];
+        actions.extend(self.place_own_watch());
+        actions
+    }
+
+    pub(super) fn survey(&mut self) -> Action {
+        self.phase = Phase::Surveying;
+        Action::Survey
+    }
+
+    pub(super) fn place_watch(&mut self, ahead: Sequence) -> Action {
+        // One watch on a predecessor at a time: the driver drops an earlier one with this.
+        self.watching = None;
+        self.phase = Phase::Placing(ahead);
+        Action::PlaceWatch(ahead)
+    }
+}
