@@ -33,11 +33,11 @@ impl Tally {
             suite.passed += number_before(counts, " passed");
             suite.failed += number_before(counts, " failed");
             suite.skipped += number_before(counts, " ignored");
-            suite.seconds += counts
-                .split_once("finished in ")
-                .and_then(|(_, time)| time.trim_end_matches('s').parse::<f64>().ok())
-                .unwrap_or(0.0);
+            suite.seconds += seconds_after(counts, "finished in ");
             suite.reported = true;
+        } else if line.starts_with("all doctests ran in ") {
+            // Compiling them is nearly all that doc tests cost.
+            suite.seconds = seconds_after(line, "all doctests ran in ");
         } else if let Some((test, outcome)) = line.strip_prefix("test ").and_then(|test| test.rsplit_once(" ... ")) {
             match outcome {
                 "FAILED" => self.failures.push(format!("{}: {test}", suite.name)),
@@ -94,6 +94,11 @@ fn number_before(counts: &str, unit: &str) -> u64 {
         .unwrap_or(0)
 }
 
+fn seconds_after(text: &str, words: &str) -> f64 {
+    let number = text.split_once(words).and_then(|(_, rest)| rest.split_once('s')).map(|(number, _)| number);
+    number.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,13 +128,15 @@ mod tests {
              \x20  Doc-tests fairlock\n\
              test src/lib.rs - (line 8) ... ok\n\
              test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n\
-             test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.50s\n",
+             test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.50s\n\
+             all doctests ran in 7.62s; merged doctests compilation took 7.57s\n",
         );
         let names: Vec<_> = tally.suites.iter().map(|suite| suite.name.as_str()).collect();
         assert_eq!(names, ["fairlock: src/lib.rs", "tests/zookeeper/main.rs", "fairlock: doc tests"]);
         assert_eq!(counts(&tally), (20, 1, 1));
         assert_eq!(tally.suites[2].passed, 7);
-        assert_eq!(tally.suites[2].seconds, 1.5);
+        assert_eq!(tally.suites[1].seconds, 12.25);
+        assert_eq!(tally.suites[2].seconds, 7.62);
         assert_eq!(tally.failures, ["tests/zookeeper/main.rs: loss::by_expiry"]);
         assert!(tally.unexplained.is_empty());
     }
