@@ -235,10 +235,9 @@ impl Terminal {
 #[test]
 fn on_a_terminal_it_is_a_picture() -> Outcome {
     let mut terminal = Terminal::run(80, 30, &[], &["demo", "--speed", "4"])?;
-    terminal.read_until(|screen| screen.contents().contains("5 wait, first come first served"))?;
+    terminal.read_until(|screen| screen.contents().contains("│    A    │ ◂─ B ◂─ C ◂─ D ◂─ E ◂─ F"))?;
     assert!(terminal.screen.screen().hide_cursor(), "the cursor is hidden while the picture moves");
-    let picture = terminal.contents();
-    assert!(picture.contains("│    A    │ ◂─ B ◂─ C ◂─ D ◂─ E ◂─ F"), "{picture}");
+    assert!(terminal.contents().contains("5 wait, first come first served"), "{}", terminal.contents());
     terminal.read_until(|screen| screen.contents().contains("1 of 4 waiters notified: C"))?;
     assert_eq!(terminal.finish()?, 0);
     assert!(!terminal.screen.screen().hide_cursor(), "the cursor is back");

@@ -202,6 +202,10 @@ impl Driver {
             Action::Released => self.released(),
             Action::Leave(form) => {
                 self.predecessor_watch = None;
+                // A watch that is in place stays: it ends with the node, and taking it back would be a request.
+                if self.own_watch.is_none() {
+                    self.own_watch_request = None;
+                }
                 let Some(own) = self.machine.node() else { return };
                 self.outstanding = Some(Box::pin(async move { requests.leave(own, form).await }));
             }

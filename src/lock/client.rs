@@ -188,8 +188,8 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If called outside a tokio runtime. The sessions and locks are served by tasks on that runtime; it must
-    /// outlive them.
+    /// If called outside a tokio runtime with I/O and time enabled. The sessions and locks are served by tasks on that
+    /// runtime; it must outlive them.
     pub async fn connect(mut self, servers: &str) -> Result<Fairlock, Error> {
         let store = ZooKeeper::new(servers, std::mem::take(&mut self.credentials), self.access)?;
         self.open(store).await

@@ -81,7 +81,8 @@ impl Guard {
     }
 
     /// The point, on the clock of the store, up to which the lock may be relied upon if nothing more is heard from
-    /// the servers. It moves on while they answer. [`Guard::valid_for`] says the same as a duration.
+    /// the servers. It moves on while they answer, and means nothing once the lock is lost. [`Guard::valid_for`] says
+    /// the same as a duration, and zero then.
     pub fn valid_until(&self) -> Timestamp {
         self.hold.valid_until()
     }

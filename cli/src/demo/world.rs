@@ -7,6 +7,7 @@ use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::store::{SessionId, Store};
 use fairlock::{Builder, Error, Fairlock, Identity, Mutex};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::Failure;
 use super::actor::{self, Report};
@@ -17,7 +18,7 @@ use super::story::Story;
 use super::tap::Tap;
 
 /// How long the sessions' end is waited for. Sessions that do not end by then expire.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) struct World {
     crew: Vec<Member>,
@@ -75,14 +76,12 @@ impl World {
 
     /// Ends all sessions, and with them whatever is left in the queue.
     pub(super) async fn close(self) {
-        let close = async {
-            for member in &self.crew {
-                member.locks.close().await;
-            }
-            self.observer.close().await;
-        };
+        let mut closing = JoinSet::new();
+        for locks in self.crew.into_iter().map(|member| member.locks).chain([self.observer]) {
+            closing.spawn(async move { locks.close().await });
+        }
         // Who cannot be told now will find out.
-        let _ = tokio::time::timeout(CLOSE_PATIENCE, close).await;
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, closing.join_all()).await;
     }
 
     /// The lock, as one sees it who only looks.
