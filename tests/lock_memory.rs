@@ -491,6 +491,18 @@ async fn contenders_are_listed_in_order_with_who_they_are() {
 }
 
 #[tokio::test]
+async fn reads_whose_replies_are_lost_are_made_again() {
+    let bed = Bed::new().await;
+    let _guard = bed.lock.acquire().await.expect("free");
+    for request in [Request::Survey, Request::Inspect] {
+        bed.memory.lose_next(bed.session(), request, Loss::Reply);
+        assert_eq!(soon(bed.lock.contenders()).await.expect("a list").len(), 1);
+    }
+    bed.memory.lose_next(bed.session(), Request::Survey, Loss::Reply);
+    assert!(soon(bed.lock.try_acquire()).await.expect("no error").is_none());
+}
+
+#[tokio::test]
 async fn a_waiter_can_see_where_it_stands() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");

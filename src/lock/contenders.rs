@@ -38,14 +38,15 @@ pub enum Role {
 }
 
 pub(super) async fn list(session: &Session, queue: &QueuePath) -> Result<Vec<Contender>, StoreError> {
-    let names = match session.read(session.store().survey(queue)).await {
+    let names = match session.read_surely(|| session.store().survey(queue)).await {
         Ok(names) => names,
         Err(error) if error.kind() == StoreErrorKind::NoNode => return Ok(vec![]),
         Err(error) => return Err(error),
     };
     let mut contenders = Vec::new();
     for sequence in sort_children(&names).contenders {
-        let node = match session.read(session.store().inspect(queue, &sequence.node_name())).await {
+        let name = sequence.node_name();
+        let node = match session.read_surely(|| session.store().inspect(queue, &name)).await {
             Ok(Some(node)) => node,
             // It left since.
             Ok(None) => continue,

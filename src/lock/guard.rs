@@ -15,7 +15,9 @@ use crate::token::FencingToken;
 /// A held lock. Dropping it releases the lock.
 ///
 /// It owns what it needs: it may be moved to another task or thread, kept in a struct, and dropped anywhere, also
-/// outside a runtime or while panicking.
+/// outside a runtime or while panicking. The release is carried out by a task on the runtime that opened the session: a
+/// program that drops a guard and exits at once should [release](Guard::release) it instead, or
+/// [close](crate::Fairlock::close) the handle; else the lock is free when the session times out.
 ///
 /// # When the lock is lost
 ///

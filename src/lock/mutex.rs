@@ -120,7 +120,7 @@ impl Mutex {
     /// As [`Mutex::acquire`].
     pub async fn try_acquire(&self) -> Result<Option<Guard>, Error> {
         let session = self.shared.pool.session().await?;
-        match session.read(session.store().survey(&self.queue)).await {
+        match session.read_surely(|| session.store().survey(&self.queue)).await {
             Ok(names) if !sort_children(&names).contenders.is_empty() => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == StoreErrorKind::NoNode => {}

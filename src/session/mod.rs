@@ -20,6 +20,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::path::QueuePath;
 use crate::store::{self, SessionState, StoreError, StoreErrorKind};
 
+/// The pause before a read whose reply was lost is made again.
+const LOST_READ_PAUSE: Duration = Duration::from_millis(20);
+
 /// How many queues' foreign nodes are reported, each once.
 const REPORTED_MAX: usize = 1_000;
 
@@ -136,6 +139,19 @@ impl Session {
     /// Makes a request that reads, with a deadline. See [`Session::write`].
     pub(crate) async fn read<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         self.shared.read(request).await
+    }
+
+    /// Makes a request that reads, again whenever its reply is lost: it ends with a reply, or with the session.
+    pub(crate) async fn read_surely<T, F>(&self, request: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match self.read(request()).await {
+                Err(error) if error.kind() == StoreErrorKind::Unknown => tokio::time::sleep(LOST_READ_PAUSE).await,
+                reply => return reply,
+            }
+        }
     }
 
     /// Makes a request that writes, with a deadline: a reply that does not come within the session timeout counts as
