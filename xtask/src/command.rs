@@ -64,12 +64,12 @@ pub(crate) fn run_and_read(name: &str, mut command: Command, mut look: impl FnMu
     Ok(child.wait().map_err(Error::io("wait for a command"))?.success())
 }
 
-/// Runs a command whose output is of no interest unless it fails within the patience; then the error tells its end.
+/// Runs a command whose output is of no interest unless it fails within the patience; then the error has its last line.
 pub(crate) fn run_quietly(mut command: Command, patience: Duration) -> Result<()> {
-    let what = start(&command);
+    let words = written(&command);
     let (mut reader, writer) = std::io::pipe().map_err(Error::io("make a pipe"))?;
     let copy = writer.try_clone().map_err(Error::io("copy a pipe"))?;
-    let mut child = command.stdout(writer).stderr(copy).spawn().map_err(Error::io(&what))?;
+    let mut child = command.stdout(writer).stderr(copy).spawn().map_err(Error::io(start(&command)))?;
     drop(command);
     let output = std::thread::spawn(move || std::io::read_to_string(&mut reader).unwrap_or_default());
     let started = Instant::now();
@@ -78,16 +78,15 @@ pub(crate) fn run_quietly(mut command: Command, patience: Duration) -> Result<()
             Some(status) if status.success() => return Ok(()),
             Some(status) => {
                 let output = output.join().unwrap_or_default();
-                let end: Vec<_> = output.trim().lines().rev().take(5).collect();
-                let end: Vec<_> = end.into_iter().rev().collect();
-                return Err(Error::new(format!("{what} ended with {status}: {}", end.join("; "))));
+                let last = output.trim().lines().next_back().unwrap_or_default();
+                return Err(Error::new(format!("`{words}` ended with {status}: {last}")));
             }
             None if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(50)),
             None => {
                 // It may have ended in this moment, which is as well.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(Error::new(format!("{what} took longer than {patience:?}")));
+                return Err(Error::new(format!("`{words}` took longer than {patience:?}")));
             }
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn check_advisories() -> Result<Option<bool>> {
     // Without a network git may want to ask for a password.
     fetch.args(["fetch", "db"]).env("GIT_TERMINAL_PROMPT", "0");
     if let Err(error) = run_quietly(fetch, FETCH_PATIENCE) {
-        println!("\n==> advisories: NOT CHECKED, since the database of known vulnerabilities cannot be had. {error}");
+        println!("\n==> advisories: NOT CHECKED, since the database of known vulnerabilities cannot be had: {error}");
         return Ok(None);
     }
     let mut check = program(path()?)?;

@@ -37,10 +37,16 @@ fn clippy() -> Result<bool> {
     command::run("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?)
 }
 
+/// Programs and libraries apart: the library and the command line have the same name, and would overwrite each other's
+/// pages while they are written. Libraries come last, so that their pages stay.
 fn documentation() -> Result<bool> {
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"])?;
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    command::run("documentation", doc)
+    let mut ok = true;
+    for kind in ["--bins", "--lib"] {
+        let mut doc = cargo(&["doc", "--workspace", kind, "--no-deps", "--document-private-items"])?;
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        ok &= command::run("documentation", doc)?;
+    }
+    Ok(ok)
 }
 
 #[derive(Default)]
