@@ -9,8 +9,21 @@ use crate::error::{Error, Result};
 /// What a ZooKeeper process needs from Debian and its kin.
 const PACKAGES: [&str; 3] = ["libzookeeper-java", "libslf4j-java", "default-jre-headless"];
 
-/// Gets what is missing, and tells which kind of server the tests use.
-pub(crate) fn prepare() -> Result<String> {
+/// The tests of the servers themselves, which try both kinds whichever the other tests use. Where one kind cannot be
+/// had, its tests are left out, and counted as skipped: one kind is enough for all that users are promised.
+const TESTS_OF_KIND: [(&str, [&str; 2]); 2] =
+    [("container", ["in_a_container", "in_containers"]), ("process", ["as_a_process", "as_processes"])];
+
+/// What the tests can use.
+pub(crate) struct Servers {
+    /// The kind of server that they use, in words.
+    pub(crate) used: String,
+    /// Tests that cannot run here.
+    pub(crate) impossible: Vec<&'static str>,
+}
+
+/// Gets what is missing, and tells what there is.
+pub(crate) fn prepare() -> Result<Servers> {
     println!("\n==> servers: look for ZooKeeper; download, build or install it if there is none");
     let used = match start("auto")? {
         Ok(used) => used,
@@ -21,20 +34,29 @@ pub(crate) fn prepare() -> Result<String> {
         }
     };
     println!("The tests run ZooKeeper as: {used}");
-    // The tests of the servers themselves try both kinds, whichever the other tests use.
-    for other in ["container", "process"].into_iter().filter(|kind| !used.starts_with(kind)) {
-        match start(other)? {
+    let mut impossible = Vec::new();
+    for (kind, tests) in TESTS_OF_KIND.into_iter().filter(|(kind, _)| !used.starts_with(kind)) {
+        match start_or_install(kind)? {
             Ok(found) => println!("Tests of both kinds of servers also use: {found}"),
-            Err(why) if other == "process" => {
+            Err(why) => {
                 println!("{why}");
-                if let Err(error) = install() {
-                    println!("warning: {error}. Tests of servers that run as processes will fail");
-                }
+                println!("SKIPPED, because there is no {kind} here: {}", tests.join(", "));
+                impossible.extend(tests);
             }
-            Err(why) => println!("warning: {why}. Tests of servers that run in containers will fail"),
         }
     }
-    Ok(used)
+    Ok(Servers { used, impossible })
+}
+
+/// Only processes can be got by installing a package; a container engine is the machine's own affair.
+fn start_or_install(kind: &str) -> Result<std::result::Result<String, String>> {
+    match start(kind)? {
+        Err(_) if kind == "process" => match install() {
+            Ok(()) => start(kind),
+            Err(error) => Ok(Err(error.to_string())),
+        },
+        outcome => Ok(outcome),
+    }
 }
 
 /// Starts and ends one server; its kind in words, or why there is none.
@@ -91,4 +113,21 @@ fn as_root(words: &[&str]) -> Result<Command> {
     }
     command.arg("DEBIAN_FRONTEND=noninteractive").args(words);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_of_kinds_are_there() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testcontainers/tests");
+        let texts: String = ["server.rs", "ensemble.rs"]
+            .iter()
+            .map(|file| std::fs::read_to_string(folder.join(file)).expect("a readable file"))
+            .collect();
+        for test in TESTS_OF_KIND.iter().flat_map(|(_, tests)| tests) {
+            assert!(texts.contains(&format!("fn {test}(")), "{test} has another name now");
+        }
+    }
 }

@@ -51,11 +51,11 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
         return Ok(Outcome::of(false, &Tally::default(), 0));
     }
 
-    let mut runtime = None;
+    let mut found = None;
     if !quick {
         let started = Instant::now();
         match servers::prepare() {
-            Ok(used) => runtime = Some(used),
+            Ok(servers) => found = Some(servers),
             Err(error) => {
                 println!("\nNo test was run: {error}. `cargo xtask test --quick` runs those that need no server.");
                 return Ok(Outcome::of(false, &Tally::default(), 0));
@@ -66,16 +66,20 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
 
     let started = Instant::now();
     let mut tally = Tally::default();
-    let mut succeeded = run_cargo_test("test", &selection, &mut tally)?;
+    let impossible = found.iter().flat_map(|servers| &servers.impossible).copied().collect::<Vec<_>>();
+    let mut succeeded = run_cargo_test("test", &selection, &impossible, &mut tally)?;
     if quick {
         // Named suites exclude doc tests.
-        succeeded &= run_cargo_test("doc tests", &["test", "--workspace", "--doc"], &mut tally)?;
+        succeeded &= run_cargo_test("doc tests", &["test", "--workspace", "--doc"], &[], &mut tally)?;
     }
     tally.finish();
     times.push(format!("tests {}", seconds(started.elapsed())));
 
     summarize(&tally);
-    println!("\nZooKeeper: {}", runtime.as_deref().unwrap_or("none was used"));
+    println!("\nZooKeeper: {}", found.as_ref().map_or("none was used", |servers| &servers.used));
+    if !impossible.is_empty() {
+        println!("SKIPPED, because the other kind of server cannot run here: {}", impossible.join(", "));
+    }
     println!("Time: {}", times.join(", "));
     if quick {
         tell_not_run(&not_run);
@@ -83,8 +87,11 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
     Ok(Outcome::of(is_good(succeeded, &tally), &tally, not_run.iter().map(|suite| suite.tests).sum()))
 }
 
-fn run_cargo_test(name: &str, selection: &[&str], tally: &mut Tally) -> Result<bool> {
+fn run_cargo_test(name: &str, selection: &[&str], without: &[&str], tally: &mut Tally) -> Result<bool> {
     let mut command = cargo(&[selection, &["--no-fail-fast"]].concat())?;
+    if !without.is_empty() {
+        command.args(["--", "--exact"]).args(without.iter().flat_map(|test| ["--skip", test]));
+    }
     // Colours would stand between us and the words.
     command.env("CARGO_TERM_COLOR", "never");
     command::run_and_read(name, command, |line| tally.read(line))
