@@ -233,6 +233,7 @@ impl Error {
             Kind::EphemeralParent => Error::UnderEphemeral { path, source },
             Kind::QuotaExceeded => Error::QuotaExceeded { path, source },
             Kind::ReadOnly => Error::ReadOnly { source },
+            Kind::Ended(LossReason::Closed) => Error::Closed,
             Kind::Ended(reason) => Error::SessionLost { path, reason },
             _ => Error::Store { operation, path, source },
         }

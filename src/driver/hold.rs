@@ -105,13 +105,17 @@ impl Hold {
         let losses = self.losses;
         let sent = self.release.send(ReleaseRequest { answer: Some(answer) });
         async move {
+            // The node is deleted all the same, but the truth about the lock is that it was lost.
+            if let Some(reason) = lost {
+                return Err(Error::LockLost { path, reason });
+            }
             if sent.is_ok()
                 && let Ok(result) = outcome.await
             {
                 return result;
             }
             // The task ended before: the lock was lost.
-            let reason = (*losses.borrow()).or(lost).unwrap_or(LossReason::Closed);
+            let reason = (*losses.borrow()).unwrap_or(LossReason::Closed);
             Err(Error::LockLost { path, reason })
         }
     }

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, info, warn};
 
@@ -75,6 +76,8 @@ struct Driver {
     progress: Option<progress::Reporter>,
     /// Why the last request was refused.
     refusal: Option<(&'static str, StoreError)>,
+    /// An event that may rest on something which news of the own node would refute.
+    held_back: Option<Event>,
     _seat: Seat,
 }
 
@@ -116,6 +119,7 @@ impl Driver {
             lapse: None,
             progress,
             refusal: None,
+            held_back: None,
             _seat: attempt.seat,
         }
     }
@@ -140,8 +144,12 @@ impl Driver {
     }
 
     /// Waits for the next thing that happens. The order matters where two are ready: news of the own node come before
-    /// news of the predecessor, because a baton counts only while the own watch is silent.
+    /// the baton and before a survey's answer, which count only while the own watch is silent. The client may deliver
+    /// both while this is polling; so such an event is held back for one more look at what was told before it.
     async fn next(&mut self) -> Option<Event> {
+        if self.held_back.is_some() {
+            return self.own_news().or_else(|| self.held_back.take());
+        }
         let head = progress::target(&self.machine);
         tokio::select! {
             biased;
@@ -157,16 +165,37 @@ impl Driver {
                 Err(_) => Some(Event::SessionEnded(LossReason::Closed)),
             },
             event = self.listener.next() => self.listener_event(event),
-            event = ready(&mut self.predecessor_watch) => match event.change {
-                Change::Written => Some(Event::PredecessorReleased { continuous: event.continuous }),
-                Change::Deleted => Some(Event::PredecessorGone),
-                Change::SessionEnded => None,
+            event = ready(&mut self.predecessor_watch) => {
+                self.held_back = match event.change {
+                    Change::Written => Some(Event::PredecessorReleased { continuous: event.continuous }),
+                    Change::Deleted => Some(Event::PredecessorGone),
+                    Change::SessionEnded => None,
+                };
+                None
             },
-            answer = ready(&mut self.outstanding) => Some(self.answer(answer)),
+            answer = ready(&mut self.outstanding) => {
+                self.held_back = Some(self.answer(answer));
+                None
+            },
             () = ready(&mut self.lapse) => Some(Event::DeadlinePassed),
             () = ready(&mut self.probe_timer) => Some(Event::Tick),
             () = progress::next(&mut self.progress, &self.requests, head) => None,
         }
+    }
+
+    /// What has been told about the own node and the session by now.
+    fn own_news(&mut self) -> Option<Event> {
+        if let Some(answer) = ready(&mut self.own_watch_request).now_or_never()
+            && let Some(event) = self.own_watch_answer(answer)
+        {
+            return Some(event);
+        }
+        match ready(&mut self.own_watch).now_or_never().map(|event| event.change) {
+            Some(Change::Written) => return Some(Event::OwnWatchSpent),
+            Some(Change::Deleted) => return Some(Event::OwnGone),
+            Some(Change::SessionEnded) | None => {}
+        }
+        if self.states.has_changed().unwrap_or(false) { self.session_event() } else { None }
     }
 
     fn perform(&mut self, action: Action) {
@@ -183,6 +212,10 @@ impl Driver {
                 debug!(behind = %ahead.node_name(), "waiting");
                 self.predecessor_watch = None;
                 self.outstanding = Some(Box::pin(async move { requests.place_watch(ahead).await }));
+            }
+            Action::Confirm => {
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.confirm(own).await }));
             }
             Action::Probe(ahead) => self.outstanding = Some(Box::pin(async move { requests.probe(ahead).await })),
             Action::PlaceOwnWatch => {
@@ -223,7 +256,7 @@ impl Driver {
     }
 
     fn keep_timers(&mut self) {
-        match (self.machine.waiting_for().is_some(), &self.probe_timer) {
+        match (self.machine.wants_ticks(), &self.probe_timer) {
             // Not all at one moment: waiters that came together would look together.
             (true, None) => {
                 let pause = PROBE_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0);
@@ -238,10 +271,12 @@ impl Driver {
         if let Some(watch) = answer.watch {
             self.predecessor_watch = Some(watch);
         }
-        if answer.refusal.is_some() {
+        // What made the contender leave matters more than what went wrong with that.
+        if answer.refusal.is_some() && !(self.machine.is_leaving() && self.refusal.is_some()) {
             self.refusal = answer.refusal;
         }
         if let Event::Entered(entered) = &answer.event {
+            self.refusal = None;
             debug!(node = %entered.sequence.node_name(), token = %entered.token, "entered");
         }
         if let Event::Recovered(found) = &answer.event {
@@ -290,6 +325,7 @@ impl Driver {
     }
 
     fn grant(&mut self, proof: Proof) {
+        self.refusal = None;
         // An outstanding request is a read that was overtaken: nobody needs its answer.
         self.outstanding = None;
         self.predecessor_watch = None;
@@ -371,6 +407,7 @@ impl Driver {
     fn lost_while_waiting(&self, reason: LossReason) -> Error {
         match reason {
             LossReason::Closed => Error::Closed,
+            LossReason::NodeDeleted => Error::Removed { path: self.requests.lock().to_string() },
             reason => Error::SessionLost { path: self.requests.lock().to_string(), reason },
         }
     }

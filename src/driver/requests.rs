@@ -19,6 +19,9 @@ const OVERLOADED_RETRIES_MAX: usize = 10;
 /// The pause after a request whose outcome is unknown, so that a connection that breaks at once is not hammered.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
 
+/// The pause between attempts at something that has to succeed in the end.
+const STUBBORN_PAUSE: Duration = Duration::from_secs(1);
+
 /// The answer to a request.
 pub(super) struct Answer {
     pub(super) event: Event,
@@ -97,7 +100,7 @@ impl Requests {
         match found.await {
             Ok(found) => Event::Recovered(found).into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::Recovered(vec![]).into(),
-            Err(error) => self.failed("find a node after a lost reply", error).await,
+            Err(error) => self.failed_for_now("find a node after a lost reply", error).await,
         }
     }
 
@@ -142,7 +145,7 @@ impl Requests {
             }
             Ok(_) => Event::OwnGone.into(),
             Err(error) => {
-                let mut answer = self.failed("watch the own node", error).await;
+                let mut answer = self.failed_for_now("watch the own node", error).await;
                 if answer.event == Event::Unknown {
                     answer.event = Event::OwnWatchSpent;
                 }
@@ -172,7 +175,7 @@ impl Requests {
         match reply.await {
             Ok(()) => Event::Left.into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::LeaveMissing.into(),
-            Err(error) => self.failed("delete the lock's node", error).await,
+            Err(error) => self.failed_for_now("delete the lock's node", error).await,
         }
     }
 
@@ -185,17 +188,31 @@ impl Requests {
         match node.await {
             // By path alone it might be somebody else's: numbers start again in a directory that was made anew.
             Ok(node) => Event::Verified { exists: node.is_some_and(|node| self.is_own(own, &node)) }.into(),
-            Err(error) => self.failed("look at the lock's node", error).await,
+            Err(error) => self.failed_for_now("look at the lock's node", error).await,
         }
     }
 
-    /// Deletes a second node of this attempt. If that fails, it goes with the session.
+    pub(super) async fn confirm(&self, own: OwnNode) -> Answer {
+        let name = own.sequence.node_name();
+        let reply = self.while_overloaded(|| self.session.read(self.session.store().inspect(&self.queue, &name)));
+        match reply.await {
+            Ok(node) => Event::Verified { exists: node.is_some_and(|node| self.is_own(own, &node)) }.into(),
+            Err(error) => self.failed("look at the own node", error).await,
+        }
+    }
+
+    /// Deletes a second node of this attempt, however long that takes: it would block the queue.
     pub(super) async fn remove_surplus(&self, node: OwnNode) {
-        let name = node.sequence.node_name();
-        if let Err(error) =
-            self.session.write(self.session.store().leave(&self.queue, &name, Departure::Withdraw)).await
-        {
-            warn!(node = name, %error, "a surplus node of this attempt could not be deleted");
+        loop {
+            let answer = match self.verify(node).await.event {
+                Event::Verified { exists: true } => self.leave(node, LeaveForm::Withdraw).await,
+                Event::Verified { exists: false } | Event::SessionEnded(_) => return,
+                _ => Event::Unknown.into(),
+            };
+            match answer.event {
+                Event::Left | Event::LeaveMissing | Event::SessionEnded(_) => return,
+                _ => tokio::time::sleep(STUBBORN_PAUSE).await,
+            }
         }
     }
 
@@ -212,6 +229,21 @@ impl Requests {
             }
             _ => refused(operation, error),
         }
+    }
+
+    /// As [`Self::failed`], for requests that must come to an end because a node depends on it: what may go well later
+    /// counts as unknown, and is found out again and again.
+    async fn failed_for_now(&self, operation: &'static str, error: StoreError) -> Answer {
+        if error.is_transient() && error.kind() != StoreErrorKind::Unknown {
+            warn!(operation, %error, "trying again");
+            tokio::time::sleep(STUBBORN_PAUSE).await;
+            return Event::Unknown.into();
+        }
+        let answer = self.failed(operation, error).await;
+        if let Some((operation, error)) = &answer.refusal {
+            warn!(operation, %error, "refused");
+        }
+        answer
     }
 
     /// Repeats a request that an overloaded server did not execute.

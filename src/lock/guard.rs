@@ -142,8 +142,9 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::LockLost`] if the lock was lost before: nothing was released, and the work may have overlapped with
-    /// another's. [`Error::NoPermission`] if the node may not be deleted; it stays until the session ends.
+    /// [`Error::LockLost`] if the lock was lost before it was certain that it was released: the work may have overlapped
+    /// with another's. [`Error::NoPermission`] if the node may not be deleted; that is tried again in the background,
+    /// and the node goes with the session at the latest.
     ///
     /// # Cancel safety
     ///

@@ -7,6 +7,9 @@ use crate::store::{Operation, StoreErrorKind};
 /// What fits one request with the client's and servers' default `jute.maxbuffer` of 1 MiB, with room for headers.
 const BYTES_MAX: usize = 1_000_000;
 
+/// What an operation takes besides its path and data: header, lengths, access rights.
+const OPERATION_BYTES: usize = 64;
+
 /// Operations that the store executes in one transaction, all or none, and only while the guard's node exists.
 ///
 /// A holder that was paused, cut off or expired cannot write any more, whatever its clock says: for data that lives
@@ -64,7 +67,8 @@ impl<'a> Transaction<'a> {
     /// * [`Error::LockLost`] if the guard's node is gone; nothing was written,
     /// * [`Error::TransactionRefused`] with the first operation that did not hold; nothing was written,
     /// * [`Error::UnknownOutcome`] on connection loss: it may have been executed; read back before repeating it,
-    /// * [`Error::TooLarge`] if it exceeds 1,000,000 bytes; nothing was sent.
+    /// * [`Error::TooLarge`] if it exceeds 1,000,000 bytes, 64 counted for each operation besides its path and data;
+    ///   nothing was sent.
     ///
     /// # Cancel safety
     ///
@@ -99,5 +103,5 @@ fn bytes_of(operation: &Operation) -> usize {
         Operation::Create { data, .. } | Operation::SetData { data, .. } => data.len(),
         Operation::Delete { .. } | Operation::Check { .. } => 0,
     };
-    operation.path().len() + data
+    operation.path().len() + data + OPERATION_BYTES
 }

@@ -30,7 +30,7 @@ pub enum Event {
     Left,
     /// Answer to [`Action::Leave`]: there was no such node.
     LeaveMissing,
-    /// Answer to [`Action::Verify`].
+    /// Answer to [`Action::Verify`] and [`Action::Confirm`].
     Verified {
         /// Whether the node, with the own session and token, still exists.
         exists: bool,
@@ -83,6 +83,8 @@ pub enum Action {
     Survey,
     /// Watch this contender's node.
     PlaceWatch(Sequence),
+    /// Look whether the own node still is the own one. Answered by [`Event::Verified`].
+    Confirm,
     /// Look whether this contender's node exists.
     Probe(Sequence),
     /// Watch the own node.

@@ -347,16 +347,21 @@ fn releasing_a_node_that_somebody_deleted_tells_of_the_loss() {
 }
 
 #[test]
-fn refused_release_falls_back_to_a_plain_delete_and_then_gives_up() {
+fn refused_release_falls_back_to_a_plain_delete_and_that_is_tried_again_after_the_user_was_told() {
     let mut machine = holder();
     play(
         &mut machine,
         [
             (Event::Release, vec![Action::Leave(LeaveForm::Release)]),
             (Event::Refused, vec![Action::Leave(LeaveForm::Withdraw)]),
-            (Event::Refused, vec![Action::Fail(Failure::Refused), Action::Finish]),
+            (Event::Refused, vec![Action::Fail(Failure::Refused)]),
+            (Event::Tick, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Refused, vec![]),
+            (Event::Tick, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Finish]),
         ],
     );
+    assert!(machine.is_finished());
 }
 
 #[test]
@@ -373,13 +378,72 @@ fn a_try_that_finds_somebody_ahead_leaves_without_placing_a_watch() {
 }
 
 #[test]
-fn a_try_beside_foreign_nodes_only_is_granted_by_survey() {
+fn a_try_beside_foreign_nodes_only_is_granted_by_survey_once_its_node_is_confirmed() {
     let mut machine = Machine::new(Patience::Try, Limits::default());
     play(
         &mut machine,
         [
             (entered(3, Neighbours::Some), vec![Action::Survey]),
-            (surveyed(&[3]), vec![Action::Grant(Proof::Survey), Action::PlaceOwnWatch]),
+            (surveyed(&[3]), vec![Action::Confirm]),
+            (Event::Unknown, vec![Action::Confirm]),
+            (Event::Verified { exists: true }, vec![Action::Grant(Proof::Survey), Action::PlaceOwnWatch]),
+        ],
+    );
+}
+
+#[test]
+fn head_by_name_only_is_not_granted() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [
+            (Event::OwnWatchSpent, vec![Action::PlaceOwnWatch]),
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (surveyed(&[7]), vec![Action::Confirm]),
+            (Event::Verified { exists: false }, vec![Action::Fail(Failure::Removed), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn after_an_interruption_a_holder_makes_sure_of_its_node_before_deleting_it() {
+    for interruption in [Event::Suspended, Event::Resumed, Event::OwnWatchSpent] {
+        let mut machine = holder();
+        let _actions = machine.handle(interruption);
+        play(
+            &mut machine,
+            [
+                (Event::Release, vec![Action::Verify]),
+                (Event::Verified { exists: true }, vec![Action::Leave(LeaveForm::Release)]),
+                (Event::Left, vec![Action::Released, Action::Finish]),
+            ],
+        );
+    }
+    let mut machine = holder();
+    play(
+        &mut machine,
+        [
+            (Event::Resumed, vec![]),
+            (Event::Release, vec![Action::Verify]),
+            (Event::Verified { exists: false }, vec![Action::Lose(LossReason::NodeDeleted), Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn a_recovery_that_is_refused_is_told_and_tried_again() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Refused, vec![Action::Fail(Failure::Refused)]),
+            (Event::Cancel, vec![]),
+            (Event::Tick, vec![Action::Recover]),
+            (Event::Refused, vec![]),
+            (Event::Tick, vec![Action::Recover]),
+            (Event::Recovered(vec![node(4)]), vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Finish]),
         ],
     );
 }
@@ -448,7 +512,9 @@ fn numbers_near_the_end_are_turned_away_and_leave_nothing() {
         play(
             &mut machine,
             [
-                (entered(number, Neighbours::None), vec![Action::Leave(LeaveForm::Withdraw)]),
+                (entered(number, Neighbours::None), vec![Action::Leave(LeaveForm::CloseQueue)]),
+                // Not as a holder does: nobody may take it for the baton.
+                (Event::Refused, vec![Action::Leave(LeaveForm::Withdraw)]),
                 (Event::Left, vec![Action::Fail(Failure::Exhausted), Action::Finish]),
             ],
         );

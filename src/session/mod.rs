@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 pub(crate) use self::pool::Pool;
 pub(crate) use self::validity::{Era, Validity};
 use crate::clock::{Clock, Timestamp};
+use crate::error::LossReason;
 use crate::path::QueuePath;
 use crate::store::{self, SessionState, StoreError, StoreErrorKind};
 
@@ -41,6 +42,8 @@ struct Shared {
     /// How many contenders, waiting or holding, there are.
     contenders: AtomicUsize,
     watched_bytes: AtomicUsize,
+    /// Tells that the validity has lapsed.
+    lapses: watch::Sender<()>,
     /// The queues whose foreign nodes have been reported.
     reported: Mutex<HashSet<QueuePath>>,
 }
@@ -69,6 +72,7 @@ impl Session {
             validity,
             contenders: AtomicUsize::new(0),
             watched_bytes: AtomicUsize::new(0),
+            lapses: watch::Sender::new(()),
             reported: Mutex::default(),
         });
         let keeper = runtime.spawn(keep(shared.clone())).abort_handle();
@@ -98,8 +102,12 @@ impl Session {
     /// Returns when the validity has lapsed since that era.
     pub(crate) async fn lapsed(&self, era: Era) {
         while self.validity().holds_since(era) {
-            // It moves on while the session is kept, so look again then.
-            self.clock().sleep_until(self.validity().valid_until()).await;
+            let mut lapses = self.shared.lapses.subscribe();
+            tokio::select! {
+                // It moves on while the session is kept, so look again then.
+                () = self.clock().sleep_until(self.validity().valid_until()) => {},
+                _ = lapses.changed() => {},
+            }
         }
     }
 
@@ -181,6 +189,14 @@ impl Drop for Seat {
 }
 
 impl Shared {
+    fn give_up_if_dead(&self) {
+        let silent = self.clock.now() - self.validity.last_acknowledged();
+        if silent > 2 * self.store.timeout() {
+            warn!(session = %self.store.id(), silent_ms = silent.as_millis(), "no reply for too long, giving the session up");
+            self.store.give_up(LossReason::SessionExpired);
+        }
+    }
+
     async fn read<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let sent = self.clock.now();
         let reply = within(self.store.timeout(), request).await;
@@ -210,25 +226,41 @@ async fn within<T>(limit: Duration, request: impl Future<Output = Result<T, Stor
 /// Sends something on every beat: what makes the servers count anew, and what proves that they do. With nobody on
 /// the session that is a read, which costs a server no more than the ping that it replaces; with contenders every
 /// second one is a write, which renews the validity (see [`validity`]).
+///
+/// It also declares a session dead that the client does not: one whose requests have not been answered for twice the
+/// session timeout. The servers have ended it by then, unless only their replies are lost, and the client's own word may
+/// never come, if its task was aborted for example.
 async fn keep(shared: Arc<Shared>) {
     let mut states = shared.store.states();
     let mut write_next = true;
+    let mut is_suspended = false;
     loop {
         tokio::select! {
             // After a reconnect the next beat comes at once.
             changed = states.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(shared.validity.beat()) => {},
         }
+        if shared.validity.era().is_none() {
+            // Timers stand still while a host is suspended; whoever sleeps until a deadline looks at the clock now.
+            shared.lapses.send_replace(());
+        }
         match *states.borrow_and_update() {
-            SessionState::Connected => {}
-            SessionState::Suspended => {
-                warn!(session = %shared.store.id(), "no server answers");
-                write_next = true;
-                continue;
-            }
             SessionState::Ended(reason) => {
                 info!(session = %shared.store.id(), %reason, "session ended");
                 return;
+            }
+            SessionState::Suspended => {
+                if !std::mem::replace(&mut is_suspended, true) {
+                    warn!(session = %shared.store.id(), "no server answers");
+                }
+                write_next = true;
+                shared.give_up_if_dead();
+                continue;
+            }
+            SessionState::Connected => {
+                if std::mem::replace(&mut is_suspended, false) {
+                    info!(session = %shared.store.id(), "a server answers again");
+                }
             }
         }
         // Every second beat, and every one while the validity is short, after a reconnect for example.
@@ -241,6 +273,7 @@ async fn keep(shared: Arc<Shared>) {
         };
         if let Err(error) = &reply {
             debug!(session = %shared.store.id(), %error, "keeping the session alive failed");
+            shared.give_up_if_dead();
         }
         write_next = !write || reply.is_err();
     }

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::{Seat, Session};
@@ -18,6 +21,9 @@ use crate::store::{OpenOptions, SessionState, Store};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// How much longer than the time to connect one waits for the error of another's attempt.
+const SHARED_ERROR_PATIENCE: Duration = Duration::from_secs(4);
+
 /// See the module's doc.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -27,7 +33,18 @@ pub(crate) struct Pool {
     sessions: Mutex<Vec<Arc<Session>>>,
     /// Held while a session is being opened: one opens, the others wait for it.
     opening: tokio::sync::Mutex<()>,
+    /// For those who waited for somebody else's attempt.
+    last_failure: Mutex<Option<Error>>,
     closed: watch::Sender<bool>,
+}
+
+/// Ends a task whose outcome nobody waits for any more.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Pool {
@@ -39,9 +56,10 @@ impl Pool {
             runtime,
             sessions: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            last_failure: Mutex::default(),
             closed: watch::Sender::new(false),
         });
-        pool.open_session().await?;
+        pool.open_session(pool.options.connect_timeout).await?;
         Ok(pool)
     }
 
@@ -58,8 +76,10 @@ impl Pool {
         Ok(self.seat(0, 0).await?.session().clone())
     }
 
-    /// A seat on a live session, opening one if there is none with room. Waits for at most the time to connect.
+    /// A seat on a live session, opening one if there is none with room. Waits for at most the time to connect, also
+    /// while somebody else is opening one.
     pub(crate) async fn seat(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<Seat, Error> {
+        let deadline = Instant::now() + self.options.connect_timeout;
         loop {
             if self.is_closed() {
                 return Err(Error::Closed);
@@ -69,21 +89,24 @@ impl Pool {
             }
             let mut closed = self.closed.subscribe();
             tokio::select! {
-                opened = self.open_with_retries(paths, path_bytes) => opened?,
+                opened = self.open_before(deadline, paths, path_bytes) => opened?,
                 _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
             }
         }
     }
 
     /// Ends all sessions; every guard of them is lost, every waiter fails.
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn close(self: &Arc<Self>) {
         self.closed.send_replace(true);
-        // Whoever is opening one right now sees the flag before it adds it.
-        let _opening = self.opening.lock().await;
-        let sessions = std::mem::take(&mut *self.lock());
-        for session in sessions {
-            session.store().close().await;
-        }
+        let pool = self.clone();
+        // On its own task, so that it is done even if nobody waits for it any more.
+        let closing = self.runtime.spawn(async move {
+            // Whoever is opening one right now sees the flag before it adds it.
+            let _opening = pool.opening.lock().await;
+            let sessions = std::mem::take(&mut *pool.lock());
+            join_all(sessions.iter().map(|session| session.store().close())).await;
+        });
+        let _: Result<(), tokio::task::JoinError> = closing.await;
     }
 
     fn free_seat(&self, paths: usize, path_bytes: usize) -> Option<Seat> {
@@ -92,12 +115,15 @@ impl Pool {
         sessions.iter().find_map(|session| session.seat(paths, path_bytes))
     }
 
-    async fn open_with_retries(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<(), Error> {
-        let _opening = self.opening.lock().await;
+    /// Opens a session, or waits until somebody else has.
+    async fn open_before(self: &Arc<Self>, deadline: Instant, paths: usize, path_bytes: usize) -> Result<(), Error> {
+        // Whoever opens one may still be finding out why it cannot, so that its error can be shared.
+        let Ok(_opening) = timeout_at(deadline + SHARED_ERROR_PATIENCE, self.opening.lock()).await else {
+            return Err(self.not_opened_in_time());
+        };
         if self.free_seat(paths, path_bytes).is_some() {
             return Ok(());
         }
-        let started = tokio::time::Instant::now();
         let mut pauses = ExponentialBuilder::new()
             .with_min_delay(PAUSE_MIN)
             .with_max_delay(PAUSE_MAX)
@@ -105,12 +131,17 @@ impl Pool {
             .without_max_times()
             .build();
         loop {
-            let error = match self.open_session().await {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Err(self.not_opened_in_time());
+            }
+            let error = match self.open_session(remaining).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
+            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
             let pause = pauses.next().unwrap_or(PAUSE_MAX);
-            if error.retry() == Retry::No || started.elapsed() + pause >= self.options.connect_timeout {
+            if error.retry() == Retry::No || Instant::now() + pause >= deadline {
                 return Err(error);
             }
             warn!(%error, "could not open a session, trying again");
@@ -118,11 +149,27 @@ impl Pool {
         }
     }
 
-    async fn open_session(self: &Arc<Self>) -> Result<(), Error> {
+    fn not_opened_in_time(&self) -> Error {
+        let last_failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last_failure.unwrap_or_else(|| Error::Unreachable {
+            servers: "the store".into(),
+            waited: self.options.connect_timeout,
+            diagnosis: "another task is still trying to open the session that this one waits for".into(),
+            source: None,
+        })
+    }
+
+    async fn open_session(self: &Arc<Self>, connect_timeout: Duration) -> Result<(), Error> {
         let clock = self.store.clock();
+        let mut options = self.options.clone();
+        options.connect_timeout = connect_timeout;
         // Before the request leaves: the servers cannot have begun to count earlier.
         let opened = clock.now();
-        let store = self.store.open(&self.options).await?;
+        let store = self.store.clone();
+        // On the pool's own runtime: the caller's may end long before the session should.
+        let opening = self.runtime.spawn(async move { store.open(&options).await });
+        let _abort = AbortOnDrop(opening.abort_handle());
+        let store = opening.await.map_err(|_| Error::Closed)??;
         let session = Arc::new(Session::keep(&self.runtime, store, clock, opened));
         if self.is_closed() {
             session.store().close().await;

@@ -22,9 +22,10 @@
 //!               sent, + T − margin
 //! ```
 //!
-//! G must cover half a `tickTime` and the delay of a ping; T/4 does wherever `tickTime` is at most T/2, which is
-//! ZooKeeper's own lower bound for T unless it was configured away. The margin covers clocks that run at different
-//! speeds. What no clock can give is mutual exclusion of side effects: a thread may be paused between looking at the
+//! G must cover half a `tickTime` and the delay of a ping. It is T/4: with `tickTime` at T/3, a twelfth of T is left
+//! for the delay; at T/2, the shortest T that a server grants by default, only the margin. The margin, T/50, is there
+//! for clocks that run at different speeds. And T must be the same on all servers: each server a client connects to
+//! moves it into its own bounds, and zookeeper-client 0.11.2 tells only the first result. What no clock can give is mutual exclusion of side effects: a thread may be paused between looking at the
 //! clock and acting. That is what the fencing token is for.
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ struct State {
     /// Counts the lapses: a guard of an earlier era never becomes valid again.
     era: u64,
     valid_until: Timestamp,
+    last_acknowledged: Timestamp,
     /// Acknowledged requests that may become the base of a proof, in the order in which they were sent.
     touches: VecDeque<Touch>,
 }
@@ -71,7 +73,12 @@ impl Validity {
             relay_gap: timeout / 4,
             margin,
             clock,
-            state: Mutex::new(State { era: 0, valid_until: opened + (timeout - margin), touches: VecDeque::new() }),
+            state: Mutex::new(State {
+                era: 0,
+                valid_until: opened + (timeout - margin),
+                last_acknowledged: opened,
+                touches: VecDeque::new(),
+            }),
         }
     }
 
@@ -84,6 +91,12 @@ impl Validity {
     /// Notes an acknowledged request of any kind.
     pub(crate) fn touched(&self, sent: Timestamp, acknowledged: Timestamp) {
         let mut state = self.lock();
+        // No write is acknowledged later than T after it was sent, so nothing will ask for what had settled before.
+        let horizon = sent.saturating_sub(self.relay_gap + self.timeout);
+        while state.touches.get(1).is_some_and(|second| second.acknowledged <= horizon) {
+            state.touches.pop_front();
+        }
+        state.last_acknowledged = state.last_acknowledged.max(acknowledged);
         // A few entries within one gap are enough; a busy session must not collect thousands.
         let spacing = self.relay_gap / 16;
         if state.touches.back().is_none_or(|last| sent >= last.sent + spacing) {
@@ -132,6 +145,11 @@ impl Validity {
     /// Whether the validity has not lapsed since that era.
     pub(crate) fn holds_since(&self, era: Era) -> bool {
         self.era() == Some(era)
+    }
+
+    /// When the last reply came.
+    pub(crate) fn last_acknowledged(&self) -> Timestamp {
+        self.lock().last_acknowledged
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -218,6 +236,15 @@ mod tests {
             clock.set(at(beat * 1_428 + 1_427));
             assert!(validity.holds_since(era), "beat {beat}");
         }
+    }
+
+    #[test]
+    fn an_idle_session_keeps_few_entries() {
+        let (_, validity) = session();
+        for beat in 0..100_000 {
+            validity.touched(at(beat * 1_428), at(beat * 1_428 + 3));
+        }
+        assert!(validity.lock().touches.len() < 20);
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// [`Session::write_barrier`] first.
     async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError>;
 
-    /// Reads one node; `None` if it does not exist.
+    /// Reads one node, without its data if that may not be read; `None` if it does not exist.
     async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError>;
 
     /// Reads one node and asks to be told once of its next change; `None` if it does not exist, without a watch.
@@ -132,6 +132,10 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::NoNode`] with index 0 if `own` is gone; otherwise the first refused operation's error, with
     /// its index counted from 1.
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError>;
+
+    /// Takes the session for ended, for this reason, without waiting for anybody's word. If it lives after all, its
+    /// nodes vanish as soon as the store has noticed.
+    fn give_up(&self, reason: LossReason);
 
     /// Ends the session; its nodes vanish at once where a server can be reached, else when it expires.
     async fn close(&self);

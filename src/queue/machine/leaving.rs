@@ -1,6 +1,6 @@
 //! From the grant, or from giving up, to the certain end of the node.
 
-use super::{Ending, Machine, OwnWatch, Phase};
+use super::{Chore, Ending, Machine, OwnWatch, Phase};
 use crate::error::LossReason;
 use crate::queue::event::{Action, Event, Failure, LeaveForm};
 
@@ -24,13 +24,7 @@ impl Machine {
     pub(super) fn leaving(&mut self, form: LeaveForm, event: Event) -> Vec<Action> {
         match event {
             Event::Left => self.finish(),
-            Event::LeaveMissing if self.ending == Ending::Released => {
-                // Nobody else deletes a node of ours by design, so the lock was lost before it was released.
-                self.ending = Ending::Lost;
-                let mut actions = vec![Action::Lose(LossReason::NodeDeleted)];
-                actions.extend(self.finish());
-                actions
-            }
+            Event::LeaveMissing if self.ending == Ending::Released => self.lost_before(),
             Event::LeaveMissing => self.finish(),
             Event::Unknown => {
                 self.phase = Phase::Verifying(form);
@@ -38,9 +32,11 @@ impl Machine {
             }
             // From the form that asks most of the store to the one that asks least.
             Event::Refused => match form {
-                LeaveForm::CloseQueue => self.leave(LeaveForm::Release, self.ending),
+                // The baton is for holders only.
+                LeaveForm::CloseQueue if self.granted => self.leave(LeaveForm::Release, self.ending),
+                LeaveForm::CloseQueue => self.leave(LeaveForm::Withdraw, self.ending),
                 LeaveForm::Release => self.leave(LeaveForm::Withdraw, self.ending),
-                LeaveForm::Withdraw => self.fail_now(Failure::Refused),
+                LeaveForm::Withdraw => self.get_stuck(Chore::Withdraw),
             },
             other => self.irrelevant(&other),
         }
@@ -48,11 +44,53 @@ impl Machine {
 
     pub(super) fn verifying(&mut self, form: LeaveForm, event: Event) -> Vec<Action> {
         match event {
+            // If it was asked for before anything was sent, somebody else deleted it; after a lost reply, this did.
+            Event::Verified { exists: false } if self.ending == Ending::Released && !self.leave_sent => {
+                self.lost_before()
+            }
             Event::Verified { exists: false } => self.finish(),
-            Event::Verified { exists: true } => self.leave(form, self.ending),
+            Event::Verified { exists: true } => {
+                self.is_own_doubtful = false;
+                self.leave(form, self.ending)
+            }
             Event::Unknown => vec![Action::Verify],
-            Event::Refused => self.fail_now(Failure::Refused),
+            Event::Refused => self.get_stuck(Chore::Verify),
             other => self.irrelevant(&other),
+        }
+    }
+
+    /// Nobody else deletes a node of ours by design, so the lock was lost before it was released.
+    fn lost_before(&mut self) -> Vec<Action> {
+        self.ending = Ending::Lost;
+        let mut actions = vec![Action::Lose(LossReason::NodeDeleted)];
+        actions.extend(self.finish());
+        actions
+    }
+
+    pub(super) fn stuck(&mut self, chore: Chore, event: Event) -> Vec<Action> {
+        if event != Event::Tick {
+            return self.irrelevant(&event);
+        }
+        match chore {
+            Chore::Recover => {
+                self.phase = Phase::Recovering;
+                vec![Action::Recover]
+            }
+            Chore::Verify => {
+                self.phase = Phase::Verifying(LeaveForm::Withdraw);
+                vec![Action::Verify]
+            }
+            Chore::Withdraw => self.leave(LeaveForm::Withdraw, self.ending),
+        }
+    }
+
+    /// Tells the user, and goes on trying: a node must not outlive its attempt in a session that lives.
+    pub(super) fn get_stuck(&mut self, chore: Chore) -> Vec<Action> {
+        self.phase = Phase::Stuck(chore);
+        match std::mem::replace(&mut self.ending, Ending::Cancelled) {
+            Ending::Cancelled | Ending::Lost => vec![],
+            Ending::Failed(failure) => vec![Action::Fail(failure)],
+            Ending::Open | Ending::Released => vec![Action::Fail(Failure::Refused)],
         }
     }
 
@@ -63,21 +101,21 @@ impl Machine {
                 self.ending = Ending::Cancelled;
                 vec![]
             }
-            Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
+            Phase::Surveying | Phase::Confirming | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
                 self.leave(LeaveForm::Withdraw, Ending::Cancelled)
             }
             Phase::Held => {
                 let form = self.release_form();
                 self.leave(form, Ending::Cancelled)
             }
-            Phase::Leaving(_) | Phase::Verifying(_) | Phase::Gone => vec![],
+            Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_) | Phase::Gone => vec![],
         }
     }
 
     pub(super) fn own_gone(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         match self.phase {
-            Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
+            Phase::Surveying | Phase::Confirming | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
                 self.fail_now(Failure::Removed)
             }
             Phase::Held => {
@@ -130,9 +168,14 @@ impl Machine {
 
     pub(super) fn leave(&mut self, form: LeaveForm, ending: Ending) -> Vec<Action> {
         assert!(self.node.is_some(), "Q1: nothing to leave: {self:?}");
-        self.phase = Phase::Leaving(form);
         self.ending = ending;
         self.watching = None;
+        if self.is_own_doubtful {
+            self.phase = Phase::Verifying(form);
+            return vec![Action::Verify];
+        }
+        self.phase = Phase::Leaving(form);
+        self.leave_sent = true;
         vec![Action::Leave(form)]
     }
 

@@ -46,13 +46,25 @@ enum Phase {
     MakingQueue,
     Recovering,
     Surveying,
+    /// Head by a survey, but whether the node of that name is still the own one must be looked at.
+    Confirming,
     Placing(Sequence),
     Waiting(Sequence),
     Probing(Sequence),
     Held,
     Leaving(LeaveForm),
     Verifying(LeaveForm),
+    /// A clean-up was refused for good. The node would block the queue as long as its session lives, so it is tried
+    /// again from time to time.
+    Stuck(Chore),
     Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chore {
+    Recover,
+    Verify,
+    Withdraw,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +95,13 @@ pub struct Machine {
     /// The contender whose node is watched, and has not fired.
     watching: Option<Sequence>,
     suspended: bool,
+    /// Whether the connection was interrupted since the own node was last known to be the own one: by its name alone
+    /// it might be another's now.
+    is_own_doubtful: bool,
     ending: Ending,
     queue_made: u8,
     granted: bool,
+    leave_sent: bool,
 }
 
 impl Machine {
@@ -99,9 +115,11 @@ impl Machine {
             own_watch: OwnWatch::Absent,
             watching: None,
             suspended: false,
+            is_own_doubtful: false,
             ending: Ending::Open,
             queue_made: 0,
             granted: false,
+            leave_sent: false,
         }
     }
 
@@ -121,6 +139,16 @@ impl Machine {
     /// Whether the lock is held.
     pub fn is_held(&self) -> bool {
         self.phase == Phase::Held
+    }
+
+    /// Whether the node is being removed.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_))
+    }
+
+    /// Whether the machine wants a [`Event::Tick`] now and then.
+    pub fn wants_ticks(&self) -> bool {
+        self.waiting_for().is_some() || matches!(self.phase, Phase::Stuck(_))
     }
 
     /// Whether the machine has ended.
@@ -145,14 +173,18 @@ impl Machine {
             Event::SessionEnded(reason) => return self.session_ended(reason),
             Event::Suspended => {
                 self.suspended = true;
+                self.is_own_doubtful = true;
                 return vec![];
             }
             Event::Resumed => {
+                // Also where the suspension itself was not noticed.
                 self.suspended = false;
+                self.is_own_doubtful = true;
                 return vec![];
             }
             Event::OwnWatchPlaced => {
                 self.own_watch = OwnWatch::Placed;
+                self.is_own_doubtful = false;
                 return vec![];
             }
             Event::OwnWatchSpent => return self.own_watch_spent(),
@@ -166,22 +198,28 @@ impl Machine {
             Phase::MakingQueue => self.making_queue(event),
             Phase::Recovering => self.recovering(event),
             Phase::Surveying => self.surveying(event),
+            Phase::Confirming => self.confirming(event),
             Phase::Placing(ahead) => self.placing(ahead, event),
             Phase::Waiting(ahead) => self.waiting(ahead, event),
             Phase::Probing(ahead) => self.probing(ahead, event),
             Phase::Held => self.held(event),
             Phase::Leaving(form) => self.leaving(form, event),
             Phase::Verifying(form) => self.verifying(form, event),
+            Phase::Stuck(chore) => self.stuck(chore, event),
             Phase::Gone => vec![],
         }
     }
 
     fn own_watch_spent(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
+        self.is_own_doubtful = true;
         match self.phase {
-            Phase::Surveying | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) | Phase::Held => {
-                self.place_own_watch()
-            }
+            Phase::Surveying
+            | Phase::Confirming
+            | Phase::Placing(_)
+            | Phase::Waiting(_)
+            | Phase::Probing(_)
+            | Phase::Held => self.place_own_watch(),
             _ => vec![],
         }
     }
@@ -217,7 +255,10 @@ impl Machine {
     }
 
     fn assert_invariants(&self) {
-        let before = matches!(self.phase, Phase::Entering | Phase::MakingQueue | Phase::Recovering);
+        let before = matches!(
+            self.phase,
+            Phase::Entering | Phase::MakingQueue | Phase::Recovering | Phase::Stuck(Chore::Recover)
+        );
         assert_eq!(self.node.is_none(), before || self.phase == Phase::Gone, "Q1: {self:?}");
         if let (Some(ahead), Some(node)) = (self.waiting_for(), self.node) {
             assert!(ahead < node.sequence, "Q2: {self:?}");
@@ -228,7 +269,7 @@ impl Machine {
         if self.phase == Phase::Held {
             assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");
         }
-        if matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_)) {
+        if self.is_leaving() {
             assert!(self.ending != Ending::Open, "Q5: leaving needs a reason: {self:?}");
         }
     }

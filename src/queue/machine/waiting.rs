@@ -1,6 +1,6 @@
 //! From entering to the grant.
 
-use super::{Ending, Machine, OwnWatch, Patience, Phase};
+use super::{Chore, Ending, Machine, OwnWatch, Patience, Phase};
 use crate::name::Sequence;
 use crate::queue::event::{Action, Event, Failure, LeaveForm, Proof};
 use crate::queue::survey::nearest_ahead;
@@ -58,18 +58,20 @@ impl Machine {
                 actions
             }
             Event::Unknown => vec![Action::Recover],
-            Event::Refused => self.fail_now(Failure::Refused),
+            Event::Refused => self.get_stuck(Chore::Recover),
             other => self.irrelevant(&other),
         }
     }
 
     pub(super) fn entered(&mut self, node: OwnNode, neighbours: Neighbours) -> Vec<Action> {
         self.node = Some(node);
+        self.is_own_doubtful = false;
         if self.is_cancelled() {
             return self.leave(LeaveForm::Withdraw, Ending::Cancelled);
         }
         if node.sequence < Sequence::from(0) || node.sequence >= self.limits.refuse_from {
-            return self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Exhausted));
+            // Should it be the last one here, the numbers start again with this.
+            return self.leave(LeaveForm::CloseQueue, Ending::Failed(Failure::Exhausted));
         }
         if neighbours == Neighbours::None {
             return self.grant(Proof::Alone);
@@ -91,7 +93,12 @@ impl Machine {
         match event {
             Event::Surveyed(contenders) => match nearest_ahead(&contenders, self.own().sequence) {
                 Err(_) => self.own_gone(),
-                Ok(None) => self.grant(Proof::Survey),
+                // Only a watch that is silent says that the node of this name is the own one.
+                Ok(None) if self.own_watch == OwnWatch::Placed => self.grant(Proof::Survey),
+                Ok(None) => {
+                    self.phase = Phase::Confirming;
+                    vec![Action::Confirm]
+                }
                 Ok(Some(_)) if self.patience == Patience::Try => {
                     self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::WouldBlock))
                 }
@@ -103,6 +110,19 @@ impl Machine {
             },
             Event::QueueMissing => self.own_gone(),
             Event::Unknown => vec![self.survey()],
+            Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
+            other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn confirming(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Verified { exists: true } => {
+                self.is_own_doubtful = false;
+                self.grant(Proof::Survey)
+            }
+            Event::Verified { exists: false } => self.own_gone(),
+            Event::Unknown => vec![Action::Confirm],
             Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
             other => self.irrelevant(&other),
         }

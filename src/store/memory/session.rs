@@ -184,6 +184,10 @@ impl Session for MemorySession {
         .await
     }
 
+    fn give_up(&self, reason: LossReason) {
+        self.memory.tree().end_session(self.id, reason);
+    }
+
     async fn close(&self) {
         self.memory.tree().end_session(self.id, LossReason::Closed);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -43,10 +44,11 @@ pub(super) fn check_connect_string(servers: &str) -> Result<(), Error> {
 
 /// The error for servers that gave no session.
 pub(super) async fn unreachable(servers: &str, waited: Duration, last_error: Option<StoreError>) -> Error {
-    let mut findings = Vec::new();
-    for address in addresses(servers).take(SERVERS_MAX) {
-        findings.push((address.to_owned(), look(address).await));
-    }
+    let findings = join_all(addresses(servers).take(SERVERS_MAX).map(async |address| {
+        let finding = timeout(3 * LOOK_TIMEOUT, look(address)).await.unwrap_or(Finding::NoAnswer);
+        (address.to_owned(), finding)
+    }))
+    .await;
     let any_zookeeper = findings.iter().any(|(_, finding)| matches!(finding, Finding::ZooKeeper(_)));
     if !any_zookeeper
         && let Some((server, Finding::Other(detail))) =

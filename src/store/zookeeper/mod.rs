@@ -141,10 +141,7 @@ fn store_error(error: zk::Error) -> StoreError {
         zk::Error::NotReadOnly => Kind::ReadOnly,
         zk::Error::Throttled => Kind::Overloaded,
         zk::Error::Unimplemented => Kind::Unsupported,
-        zk::Error::BadArguments(_)
-        | zk::Error::InvalidAcl
-        | zk::Error::MarshallingError
-        | zk::Error::UnexpectedErrorCode(_) => Kind::BadRequest,
+        zk::Error::BadArguments(_) | zk::Error::InvalidAcl | zk::Error::UnexpectedErrorCode(_) => Kind::BadRequest,
         zk::Error::SessionExpired => Kind::Ended(LossReason::SessionExpired),
         zk::Error::AuthFailed => Kind::Ended(LossReason::AuthenticationFailed),
         zk::Error::ClientClosed => Kind::Ended(LossReason::Closed),

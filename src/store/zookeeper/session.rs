@@ -102,13 +102,13 @@ impl ZooKeeperSession {
         Ok(Entered { sequence, token: FencingToken::from(stat.czxid), neighbours: Neighbours::Unknown })
     }
 
-    async fn create_directory(&self, client: &zk::Client, path: &str) -> Result<(), zk::Error> {
+    async fn create_directory(&self, client: &zk::Client, path: &str, data: &[u8]) -> Result<(), zk::Error> {
         let acls = self.acls();
         let acls = zk::Acls::new(&acls);
-        let created = match client.create(path, QUEUE_MARK, &zk::CreateMode::Container.with_acls(acls)).await {
+        let created = match client.create(path, data, &zk::CreateMode::Container.with_acls(acls)).await {
             // Before 3.5 there are no containers: the directory stays.
             Err(zk::Error::Unimplemented) => {
-                client.create(path, QUEUE_MARK, &zk::CreateMode::Persistent.with_acls(acls)).await
+                client.create(path, data, &zk::CreateMode::Persistent.with_acls(acls)).await
             }
             created => created,
         };
@@ -188,7 +188,8 @@ impl Session for ZooKeeperSession {
         // From the innermost outwards until one can be made, then back: mostly all but the last exist.
         let mut missing = directories.len() - 1;
         loop {
-            match self.create_directory(&client, directories[missing]).await {
+            let data = if missing + 1 == directories.len() { QUEUE_MARK } else { b"" };
+            match self.create_directory(&client, directories[missing], data).await {
                 Ok(()) if missing + 1 == directories.len() => return Ok(()),
                 Ok(()) => missing += 1,
                 Err(zk::Error::NoNode) if missing > 0 => missing -= 1,
@@ -220,9 +221,15 @@ impl Session for ZooKeeperSession {
     }
 
     async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
-        match self.client()?.get_data(&queue.join(name)).await {
+        let (client, path) = (self.client()?, queue.join(name));
+        match client.get_data(&path).await {
             Ok((data, stat)) => Ok(Some(node(data, &stat))),
             Err(zk::Error::NoNode) => Ok(None),
+            // Looking whether a node exists, and whose it is, needs no permission.
+            Err(zk::Error::NoAuth) => match client.check_stat(&path).await {
+                Ok(stat) => Ok(stat.map(|stat| node(vec![], &stat))),
+                Err(error) => Err(store_error(error)),
+            },
             Err(error) => Err(store_error(error)),
         }
     }
@@ -252,7 +259,9 @@ impl Session for ZooKeeperSession {
             let change = match event.event_type {
                 zk::EventType::NodeDeleted => Change::Deleted,
                 zk::EventType::Session => Change::SessionEnded,
-                _ => Change::Written,
+                zk::EventType::NodeDataChanged => Change::Written,
+                // Nothing that may be mistaken for the baton.
+                _ => return WatchEvent { change: Change::Written, continuous: false },
             };
             // The client's task told of the interruption before it told of the event, so it is visible by now.
             let continuous = connection.changed().now_or_never().is_none();
@@ -263,6 +272,10 @@ impl Session for ZooKeeperSession {
 
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
         let client = self.client()?;
+        // By the time a connection is back, the name may be another's: the caller makes sure first.
+        if client.state() != zk::SessionState::SyncConnected {
+            return Err(StoreErrorKind::Unknown.into());
+        }
         let path = queue.join(name);
         let committed = {
             let mut writer = client.new_multi_writer();
@@ -293,7 +306,11 @@ impl Session for ZooKeeperSession {
         };
         match checked {
             // A failed check was decided by the leader as well, and is logged like a write.
-            Ok(_) | Err(zk::MultiWriteError::OperationFailed { .. }) => Ok(()),
+            Ok(_)
+            | Err(zk::MultiWriteError::OperationFailed {
+                source: zk::Error::NoNode | zk::Error::NoAuth | zk::Error::BadVersion,
+                ..
+            }) => Ok(()),
             Err(error) => Err(multi_error(error)),
         }
     }
@@ -321,6 +338,12 @@ impl Session for ZooKeeperSession {
             writer.commit().await
         };
         committed.map(|_| ()).map_err(multi_error)
+    }
+
+    fn give_up(&self, reason: LossReason) {
+        end(&self.states, reason);
+        // Without it, nothing is sent any more that would keep the session alive.
+        drop(self.client.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     async fn close(&self) {

@@ -1,0 +1,374 @@
+//! Faults that the in-process store does not make by itself: a wrapper overloads it, slows it down, or takes it away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fairlock::clock::{Clock, ManualClock};
+use fairlock::store::memory::{Loss, Memory, Request};
+use fairlock::store::{
+    Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
+    StoreErrorKind, WatchLimits, Watched,
+};
+use fairlock::{Error, Fairlock, LossReason, QueuePath};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+const QUEUE: &str = "/a/_fairlock";
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What goes wrong; counters say how often.
+#[derive(Debug, Default)]
+struct Faults {
+    barriers_overloaded: AtomicUsize,
+    leaves_overloaded: AtomicUsize,
+    leaves_denied: AtomicUsize,
+    searches_denied: AtomicUsize,
+    watch_delay_ms: AtomicUsize,
+    is_down: AtomicUsize,
+    /// Every request goes unanswered, and the client never says that the session has ended.
+    is_mute: AtomicUsize,
+}
+
+fn take(fault: &AtomicUsize) -> bool {
+    fault.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+fn refuse_if(is_refused: bool, kind: StoreErrorKind) -> Result<(), StoreError> {
+    if is_refused { Err(kind.into()) } else { Ok(()) }
+}
+
+#[derive(Debug, Clone)]
+struct Faulty {
+    memory: Memory,
+    faults: Arc<Faults>,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        Self { memory: Memory::new(), faults: Arc::default() }
+    }
+
+    async fn client(&self) -> Fairlock {
+        Fairlock::builder().open(self.clone()).await.expect("a session")
+    }
+
+    /// A client of the same store without faults.
+    async fn other(&self) -> Fairlock {
+        Fairlock::builder().open(self.memory.clone()).await.expect("a session")
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Session>, Error> {
+        if self.faults.is_down.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(options.connect_timeout).await;
+            let (servers, diagnosis) = ("nowhere".to_owned(), "down".to_owned());
+            return Err(Error::Unreachable { servers, waited: options.connect_timeout, diagnosis, source: None });
+        }
+        Ok(Arc::new(FaultySession { session: self.memory.open(options).await?, faults: self.faults.clone() }))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.memory.clock()
+    }
+}
+
+#[derive(Debug)]
+struct FaultySession {
+    session: Arc<dyn Session>,
+    faults: Arc<Faults>,
+}
+
+impl FaultySession {
+    fn hear(&self) -> Result<(), StoreError> {
+        refuse_if(self.faults.is_mute.load(Ordering::SeqCst) > 0, StoreErrorKind::Unknown)
+    }
+}
+
+#[async_trait]
+impl Session for FaultySession {
+    fn id(&self) -> SessionId {
+        self.session.id()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session.timeout()
+    }
+
+    fn watch_limits(&self) -> WatchLimits {
+        self.session.watch_limits()
+    }
+
+    fn states(&self) -> watch::Receiver<SessionState> {
+        self.session.states()
+    }
+
+    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+        self.hear()?;
+        self.session.enter(queue, ticket).await
+    }
+
+    async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {
+        self.session.make_queue(queue).await
+    }
+
+    async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
+        self.hear()?;
+        self.session.survey(queue).await
+    }
+
+    async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError> {
+        refuse_if(take(&self.faults.searches_denied), StoreErrorKind::NoPermission)?;
+        self.session.find_own(queue, ticket).await
+    }
+
+    async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
+        self.session.inspect(queue, name).await
+    }
+
+    async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
+        let delay = self.faults.watch_delay_ms.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(delay as u64)).await;
+        self.session.watch(queue, name).await
+    }
+
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+        refuse_if(take(&self.faults.leaves_overloaded), StoreErrorKind::Overloaded)?;
+        refuse_if(take(&self.faults.leaves_denied), StoreErrorKind::NoPermission)?;
+        self.session.leave(queue, name, departure).await
+    }
+
+    async fn write_barrier(&self) -> Result<(), StoreError> {
+        self.hear()?;
+        refuse_if(take(&self.faults.barriers_overloaded), StoreErrorKind::Overloaded)?;
+        self.session.write_barrier().await
+    }
+
+    async fn touch(&self) -> Result<(), StoreError> {
+        self.hear()?;
+        self.session.touch().await
+    }
+
+    async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
+        self.session.commit(own, operations).await
+    }
+
+    fn give_up(&self, reason: LossReason) {
+        self.session.give_up(reason);
+    }
+
+    async fn close(&self) {
+        self.session.close().await;
+    }
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("in time")
+}
+
+/// Whoever comes next gets the lock, though the faulty client's session lives on.
+async fn assert_free_for(other: &Fairlock) {
+    drop(soon(other.mutex("/a").expect("a good path").acquire()).await.expect("nothing blocks the queue"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_during_recovery_leaves_no_node() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    store.memory.lose_next(store.memory.sessions()[0], Request::Enter, Loss::Reply);
+    let lock = locks.mutex("/a").expect("a good path");
+    drop(lock.acquire().await.expect("free"));
+    store.memory.lose_next(store.memory.sessions()[0], Request::Enter, Loss::Reply);
+    store.faults.barriers_overloaded.store(3, Ordering::SeqCst);
+    drop(soon(lock.acquire()).await.expect("granted in the end"));
+    assert_free_for(&other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_after_a_lost_release_leaves_no_node() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    store.memory.lose_next(store.memory.sessions()[0], Request::Leave, Loss::Request);
+    store.faults.barriers_overloaded.store(3, Ordering::SeqCst);
+    drop(guard);
+    assert_free_for(&other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_overloaded_for_a_minute_is_released_to_all_the_same() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    store.faults.leaves_overloaded.store(30, Ordering::SeqCst);
+    soon(guard.release()).await.expect("released in the end");
+    assert_free_for(&other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_release_is_told_at_once_and_tried_again_until_it_is_allowed() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    // The hand-over, the plain delete, and two more attempts in the background.
+    store.faults.leaves_denied.store(4, Ordering::SeqCst);
+    let started = Instant::now();
+    let error = soon(guard.release()).await.expect_err("denied");
+    assert!(matches!(error, Error::NoPermission { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_free_for(&other).await;
+    assert_eq!(store.faults.leaves_denied.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_search_after_a_lost_reply_is_told_at_once_and_tried_again_until_the_node_is_gone() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let lock = locks.mutex("/a").expect("a good path");
+    drop(lock.acquire().await.expect("free"));
+    store.memory.lose_next(store.memory.sessions()[0], Request::Enter, Loss::Reply);
+    store.faults.searches_denied.store(2, Ordering::SeqCst);
+    let error = soon(lock.acquire()).await.expect_err("denied");
+    assert!(matches!(error, Error::NoPermission { .. }), "{error}");
+    assert_free_for(&other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_is_not_granted_for_a_namesake_in_a_queue_made_anew_while_it_was_cut_off() {
+    let store = Faulty::new();
+    let other = store.other().await;
+    let locks = store.client().await;
+    let session = store.memory.sessions()[1];
+    let lock = other.mutex("/a").expect("a good path");
+    let held = lock.acquire().await.expect("free");
+    let waiting = locks.mutex("/a").expect("a good path");
+    let waiter = tokio::spawn(async move { waiting.acquire().await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    store.memory.disconnect(session);
+    store.memory.delete_all(QUEUE);
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The same numbers again: the second is the waiter's.
+    lock.acquire().await.expect("free").release().await.expect("released");
+    let holder = lock.acquire().await.expect("free");
+    assert!(holder.node_path().ends_with("lock-0000000001"));
+    // What would tell the waiter that its node is gone comes last.
+    store.faults.watch_delay_ms.store(30, Ordering::SeqCst);
+    store.memory.reconnect(session);
+    let error = soon(waiter).await.expect("no panic").expect_err("its own node is gone");
+    assert!(matches!(error, Error::Removed { .. }), "{error}");
+    assert!(holder.is_valid());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_while_cut_off_deletes_no_namesake_in_a_queue_made_anew() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let session = store.memory.sessions()[0];
+    for held_for in [Duration::ZERO, Duration::from_millis(200)] {
+        let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+        tokio::time::sleep(held_for).await;
+        store.memory.disconnect(session);
+        store.memory.delete_all(QUEUE);
+        let holder = other.mutex("/a").expect("a good path").acquire().await.expect("free");
+        assert_eq!(holder.node_path(), guard.node_path(), "the same name");
+        let releasing = tokio::spawn(guard.release());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        store.memory.reconnect(session);
+        let error = soon(releasing).await.expect("no panic").expect_err("it was deleted before");
+        assert!(matches!(error, Error::LockLost { reason: LossReason::NodeDeleted, .. }), "{error}");
+        assert_eq!(store.memory.children(QUEUE).len(), 1);
+        holder.release().await.expect("its own node");
+        store.memory.delete_all(QUEUE);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_server_all_callers_are_told_after_the_time_to_connect() {
+    let store = Faulty::new();
+    let limit = Duration::from_secs(10);
+    let locks = Fairlock::builder().connect_timeout(limit).open(store.clone()).await.expect("a session");
+    store.faults.is_down.store(1, Ordering::SeqCst);
+    store.memory.expire(store.memory.sessions()[0]);
+    let started = Instant::now();
+    let callers: Vec<_> = (0..20)
+        .map(|number| {
+            let lock = locks.mutex(&format!("/{number}")).expect("a good path");
+            tokio::spawn(async move { lock.acquire().await })
+        })
+        .collect();
+    for caller in callers {
+        let error = soon(caller).await.expect("no panic").expect_err("nobody answers");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
+    assert!(started.elapsed() <= limit + Duration::from_secs(5), "{:?}", started.elapsed());
+    // And once there is a server again, without any help.
+    store.faults.is_down.store(0, Ordering::SeqCst);
+    drop(soon(locks.mutex("/a").expect("a good path").acquire()).await.expect("a new session"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_client_has_died_without_a_word_is_replaced() {
+    let store = Faulty::new();
+    let locks = store.client().await;
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    store.faults.is_mute.store(1, Ordering::SeqCst);
+    assert_eq!(soon(guard.lost()).await, LossReason::DeadlinePassed);
+    let first = store.memory.sessions()[0];
+    soon(async {
+        while store.memory.sessions().contains(&first) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    store.faults.is_mute.store(0, Ordering::SeqCst);
+    drop(soon(locks.mutex("/a").expect("a good path").acquire()).await.expect("with a new session"));
+}
+
+#[tokio::test]
+async fn a_session_opened_on_behalf_of_a_runtime_that_ends_lives_on() {
+    let store = Faulty::new();
+    let locks = store.client().await;
+    store.memory.expire(store.memory.sessions()[0]);
+    let guard = std::thread::spawn({
+        let locks = locks.clone();
+        move || {
+            let short_lived = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            short_lived.block_on(locks.mutex("/a").expect("a good path").acquire()).expect("with a new session")
+        }
+    });
+    let guard = tokio::task::spawn_blocking(|| guard.join()).await.expect("no panic").expect("no panic");
+    assert!(guard.is_valid());
+    guard.release().await.expect("the session does not depend on the caller's runtime");
+}
+
+#[tokio::test]
+async fn releasing_a_guard_whose_deadline_has_passed_says_that_it_was_lost() {
+    let clock = Arc::new(ManualClock::default());
+    clock.advance(Duration::from_secs(100));
+    let memory = Memory::with_clock(clock.clone());
+    let locks = Fairlock::builder().open(memory.clone()).await.expect("a session");
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    // As if the process had been stopped for that long.
+    clock.advance(Duration::from_secs(30));
+    assert!(!guard.is_valid());
+    let error = guard.release().await.expect_err("it was lost");
+    assert!(matches!(error, Error::LockLost { reason: LossReason::DeadlinePassed, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn looks_during_a_close_fail_as_closed() {
+    let store = Faulty::new();
+    let locks = store.client().await;
+    let lock = locks.mutex("/a").expect("a good path");
+    store.memory.disconnect(store.memory.sessions()[0]);
+    let (listing, trying, ()) = tokio::join!(lock.contenders(), lock.try_acquire(), async {
+        tokio::task::yield_now().await;
+        locks.close().await;
+    });
+    assert!(matches!(listing, Err(Error::Closed)), "{listing:?}");
+    assert!(matches!(trying, Err(Error::Closed)), "{trying:?}");
+}
