@@ -11,7 +11,7 @@ use fairlock::store::{
     Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
     StoreError, WatchLimits, Watched,
 };
-use fairlock::{Error, QueuePath};
+use fairlock::{Error, LossReason, QueuePath};
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Fact, Report};
@@ -133,6 +133,10 @@ impl Session for TappedSession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         self.session.commit(own, operations).await
+    }
+
+    fn give_up(&self, reason: LossReason) {
+        self.session.give_up(reason);
     }
 
     async fn close(&self) {
