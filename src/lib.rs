@@ -24,7 +24,8 @@
 //!
 //! * Contenders of one lock are granted in the order in which the store created their nodes.
 //! * At most one guard of a lock is valid at any time, by the guards' own clocks, as long as clocks run at nearly
-//!   the same speed (2 %) and servers relay their liveness news within a quarter of the session timeout.
+//!   the same speed (2 %), servers relay their liveness news within a quarter of the session timeout, and all of them
+//!   grant the same session timeout.
 //! * A dropped future or guard leaves no node behind once the client is connected.
 //! * **Not promised**: that a holder which is paused between looking at its guard and acting acts alone. Give the
 //!   [`FencingToken`] to the resource that the lock protects and let it refuse old ones; or write to ZooKeeper with

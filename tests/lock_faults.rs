@@ -329,23 +329,6 @@ async fn a_session_whose_client_has_died_without_a_word_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_session_opened_on_behalf_of_a_runtime_that_ends_lives_on() {
-    let store = Faulty::new();
-    let locks = store.client().await;
-    store.memory.expire(store.memory.sessions()[0]);
-    let guard = std::thread::spawn({
-        let locks = locks.clone();
-        move || {
-            let short_lived = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            short_lived.block_on(locks.mutex("/a").expect("a good path").acquire()).expect("with a new session")
-        }
-    });
-    let guard = tokio::task::spawn_blocking(|| guard.join()).await.expect("no panic").expect("no panic");
-    assert!(guard.is_valid());
-    guard.release().await.expect("the session does not depend on the caller's runtime");
-}
-
-#[tokio::test]
 async fn releasing_a_guard_whose_deadline_has_passed_says_that_it_was_lost() {
     let clock = Arc::new(ManualClock::default());
     clock.advance(Duration::from_secs(100));

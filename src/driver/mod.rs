@@ -6,6 +6,7 @@
 //! is dropped on another thread, in a panic, or outside any runtime.
 
 mod hold;
+mod listener;
 mod progress;
 mod requests;
 
@@ -18,15 +19,16 @@ use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, info, warn};
 
-pub(crate) use self::hold::{Hold, ReleaseRequest};
+pub(crate) use self::hold::Hold;
+use self::listener::Listener;
 pub use self::progress::Progress;
 pub(crate) use self::progress::ProgressOptions;
 use self::requests::{Answer, Requests};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::{LockPath, QueuePath};
-use crate::queue::{Action, Event, Failure, Limits, Machine, Patience, Proof};
-use crate::session::{Era, Seat};
+use crate::queue::{Action, Event, Limits, Machine, Patience};
+use crate::session::Seat;
 use crate::store::{Change, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
 
@@ -68,6 +70,7 @@ struct Driver {
     listener: Listener,
     /// The protocol's one outstanding request.
     outstanding: Option<BoxFuture<Answer>>,
+    own_watch_delay: Option<BoxFuture<()>>,
     own_watch_request: Option<BoxFuture<Answer>>,
     own_watch: Option<BoxFuture<WatchEvent>>,
     predecessor_watch: Option<BoxFuture<WatchEvent>>,
@@ -81,26 +84,6 @@ struct Driver {
     _seat: Seat,
 }
 
-/// Who wants to know.
-enum Listener {
-    /// A waiter that has not been answered.
-    Waiter(oneshot::Sender<Result<Hold, Error>>),
-    /// A waiter whose lock is granted, while the session's validity is being renewed.
-    Granted(oneshot::Sender<Result<Hold, Error>>, BoxFuture<Era>),
-    /// A guard.
-    Guard {
-        loss: watch::Sender<Option<LossReason>>,
-        release: oneshot::Receiver<ReleaseRequest>,
-        since: Timestamp,
-    },
-    /// A guard that has asked for its release.
-    Releasing {
-        request: ReleaseRequest,
-        since: Timestamp,
-    },
-    Nobody,
-}
-
 impl Driver {
     fn new(attempt: Attempt, outcome: oneshot::Sender<Result<Hold, Error>>) -> Self {
         let session = attempt.seat.session().clone();
@@ -112,6 +95,7 @@ impl Driver {
             requests: Arc::new(Requests::new(session, attempt.lock, attempt.queue, &attempt.ticket)),
             listener: Listener::Waiter(outcome),
             outstanding: None,
+            own_watch_delay: None,
             own_watch_request: None,
             own_watch: None,
             predecessor_watch: None,
@@ -177,6 +161,10 @@ impl Driver {
                 self.held_back = Some(self.answer(answer));
                 None
             },
+            () = ready(&mut self.own_watch_delay) => {
+                self.place_own_watch();
+                None
+            },
             () = ready(&mut self.lapse) => Some(Event::DeadlinePassed),
             () = ready(&mut self.probe_timer) => Some(Event::Tick),
             () = progress::next(&mut self.progress, &self.requests, head) => None,
@@ -218,27 +206,18 @@ impl Driver {
                 self.outstanding = Some(Box::pin(async move { requests.confirm(own).await }));
             }
             Action::Probe(ahead) => self.outstanding = Some(Box::pin(async move { requests.probe(ahead).await })),
-            Action::PlaceOwnWatch => {
-                let delay = if self.machine.is_held() { OWN_WATCH_DELAY } else { Duration::ZERO };
-                let Some(own) = self.machine.node() else { return };
-                self.own_watch = None;
-                self.own_watch_request = Some(Box::pin(async move {
-                    if !delay.is_zero() {
-                        tokio::time::sleep(delay).await;
-                    }
-                    requests.place_own_watch(own).await
-                }));
+            Action::PlaceOwnWatch if self.machine.is_held() => {
+                self.own_watch_delay = Some(Box::pin(tokio::time::sleep(OWN_WATCH_DELAY)));
             }
+            Action::PlaceOwnWatch => self.place_own_watch(),
             Action::Grant(proof) => self.grant(proof),
             Action::Lose(reason) => self.lose(reason),
             Action::Fail(failure) => self.fail(failure),
             Action::Released => self.released(),
             Action::Leave(form) => {
                 self.predecessor_watch = None;
-                // A watch that is in place stays: it ends with the node, and taking it back would be a request.
-                if self.own_watch.is_none() {
-                    self.own_watch_request = None;
-                }
+                // A watch that was asked for stays: it ends with the node, and taking it back would be a request.
+                self.own_watch_delay = None;
                 let Some(own) = self.machine.node() else { return };
                 self.outstanding = Some(Box::pin(async move { requests.leave(own, form).await }));
             }
@@ -253,6 +232,13 @@ impl Driver {
             }
             Action::Finish => {}
         }
+    }
+
+    fn place_own_watch(&mut self) {
+        let Some(own) = self.machine.node() else { return };
+        let requests = self.requests.clone();
+        self.own_watch = None;
+        self.own_watch_request = Some(Box::pin(async move { requests.place_own_watch(own).await }));
     }
 
     fn keep_timers(&mut self) {
@@ -300,151 +286,6 @@ impl Driver {
             SessionState::Connected => Some(Event::Resumed),
             SessionState::Suspended => Some(Event::Suspended),
             SessionState::Ended(reason) => Some(Event::SessionEnded(reason)),
-        }
-    }
-
-    fn listener_event(&mut self, event: ListenerEvent) -> Option<Event> {
-        match event {
-            ListenerEvent::Left => {
-                debug!("cancelled");
-                self.listener = Listener::Nobody;
-                Some(Event::Cancel)
-            }
-            ListenerEvent::Renewed(era) => {
-                self.hand_over_hold(era);
-                None
-            }
-            ListenerEvent::Release(request) => {
-                if let Listener::Guard { since, .. } = std::mem::replace(&mut self.listener, Listener::Nobody) {
-                    self.lapse = None;
-                    self.listener = Listener::Releasing { request, since };
-                }
-                Some(Event::Release)
-            }
-        }
-    }
-
-    fn grant(&mut self, proof: Proof) {
-        self.refusal = None;
-        // An outstanding request is a read that was overtaken: nobody needs its answer.
-        self.outstanding = None;
-        self.predecessor_watch = None;
-        self.progress = None;
-        let session = self.requests.session().clone();
-        let waited = session.clock().now() - self.started;
-        info!(?proof, waited_ms = waited.as_millis(), token = self.token(), "granted");
-        if let Some(era) = session.validity().era() {
-            return self.hand_over_hold(era);
-        }
-        // The servers granted it, but how long the session will live is not known: find out before saying so.
-        if let Listener::Waiter(outcome) = std::mem::replace(&mut self.listener, Listener::Nobody) {
-            self.listener = Listener::Granted(outcome, Box::pin(async move { session.renewed().await }));
-        }
-    }
-
-    fn hand_over_hold(&mut self, era: Era) {
-        let (Listener::Waiter(outcome) | Listener::Granted(outcome, _)) =
-            std::mem::replace(&mut self.listener, Listener::Nobody)
-        else {
-            return;
-        };
-        let Some(node) = self.machine.node() else { return };
-        let session = self.requests.session().clone();
-        let (loss, losses) = watch::channel(None);
-        let (release_sender, release) = oneshot::channel();
-        self.listener = Listener::Guard { loss, release, since: session.clock().now() };
-        self.lapse = Some(Box::pin({
-            let session = session.clone();
-            async move { session.lapsed(era).await }
-        }));
-        // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
-        let lock = self.requests.lock().clone();
-        let node_path = self.requests.path_of(node);
-        let _ = outcome.send(Ok(Hold::new(lock, node_path, node.token, session, era, losses, release_sender)));
-    }
-
-    fn lose(&mut self, reason: LossReason) {
-        self.lapse = None;
-        let held = |since| self.requests.session().clock().now() - since;
-        match std::mem::replace(&mut self.listener, Listener::Nobody) {
-            Listener::Guard { loss, since, .. } => {
-                warn!(%reason, held_ms = held(since).as_millis(), token = self.token(), "lost");
-                loss.send_replace(Some(reason));
-            }
-            Listener::Releasing { request, .. } => {
-                warn!(%reason, "lost before it was released");
-                request.answer(Err(Error::LockLost { path: self.requests.lock().to_string(), reason }));
-            }
-            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
-                let _ = outcome.send(Err(self.lost_while_waiting(reason)));
-            }
-            Listener::Nobody => {}
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) {
-        let path = self.requests.lock().to_string();
-        let error = match failure {
-            Failure::Refused => match self.refusal.take() {
-                Some((operation, source)) => Error::from_store(operation, &path, source),
-                None => Error::Removed { path },
-            },
-            Failure::Removed => Error::Removed { path },
-            Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
-            Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
-            Failure::Exhausted => Error::QueueExhausted { path },
-        };
-        debug!(%error, "failed");
-        match std::mem::replace(&mut self.listener, Listener::Nobody) {
-            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
-                let _ = outcome.send(Err(error));
-            }
-            Listener::Releasing { request, .. } => request.answer(Err(error)),
-            Listener::Guard { .. } | Listener::Nobody => {}
-        }
-    }
-
-    fn lost_while_waiting(&self, reason: LossReason) -> Error {
-        match reason {
-            LossReason::Closed => Error::Closed,
-            LossReason::NodeDeleted => Error::Removed { path: self.requests.lock().to_string() },
-            reason => Error::SessionLost { path: self.requests.lock().to_string(), reason },
-        }
-    }
-
-    fn released(&mut self) {
-        if let Listener::Releasing { request, since } = std::mem::replace(&mut self.listener, Listener::Nobody) {
-            let held = self.requests.session().clock().now() - since;
-            info!(held_ms = held.as_millis(), "released");
-            request.answer(Ok(()));
-        }
-    }
-
-    fn token(&self) -> Option<i64> {
-        self.machine.node().map(|node| node.token.as_i64())
-    }
-}
-
-enum ListenerEvent {
-    Left,
-    Renewed(Era),
-    Release(ReleaseRequest),
-}
-
-impl Listener {
-    async fn next(&mut self) -> ListenerEvent {
-        match self {
-            Listener::Waiter(outcome) => {
-                outcome.closed().await;
-                ListenerEvent::Left
-            }
-            Listener::Granted(outcome, renewed) => tokio::select! {
-                () = outcome.closed() => ListenerEvent::Left,
-                era = renewed => ListenerEvent::Renewed(era),
-            },
-            // A guard that vanished without a word was dropped: that is a release too.
-            Listener::Guard { release, .. } => ListenerEvent::Release(release.await.unwrap_or_default()),
-            Listener::Releasing { .. } | Listener::Nobody => std::future::pending().await,
         }
     }
 }

@@ -167,6 +167,31 @@ async fn thousands_of_locks_survive_a_reconnect_spread_over_as_many_sessions_as_
     locks.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_opened_on_behalf_of_a_runtime_that_ends_lives_on() {
+    let session_timeout = Duration::from_secs(2);
+    let locks = connect(&bed::server().await.address(), session_timeout).await;
+    // Paths so long that the first session is full.
+    let base = format!("{}/{}", unused_path(), "x".repeat(960));
+    let observer = raw(&bed::server().await.address()).await;
+    let mut guards = Vec::new();
+    for number in 0..61 {
+        let lock = locks.mutex(&format!("{base}{number}")).expect("a good path");
+        guards.push(soon(lock.acquire()).await.expect("free"));
+    }
+    let lock = locks.mutex(&format!("{base}-from-elsewhere")).expect("a good path");
+    let elsewhere = std::thread::spawn(move || {
+        let short_lived = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        short_lived.block_on(lock.acquire()).expect("free")
+    });
+    let guard = tokio::task::spawn_blocking(|| elsewhere.join()).await.expect("no panic").expect("no panic");
+    let owner = async |path: &str| observer.check_stat(path).await.expect("a look").expect("there").ephemeral_owner;
+    assert_ne!(owner(guard.node_path()).await, owner(guards[0].node_path()).await, "another session was opened");
+    tokio::time::sleep(session_timeout * 2).await;
+    assert!(guard.is_valid());
+    soon(guard.release()).await.expect("the session does not depend on the caller's runtime");
+}
+
 #[tokio::test]
 async fn the_session_timeout_is_what_the_server_grants() {
     let server = bed::server().await.address();

@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod session;
+mod states;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tracing::debug;
 use zookeeper_client as zk;
 
+use super::states::{end, forward_states};
 use super::{Access, store_error};
 use crate::error::{Error, LossReason};
 use crate::name::{EXCLUSIVE_PREFIX, Sequence};
@@ -362,38 +363,6 @@ impl Session for ZooKeeperSession {
             debug!(session = %self.id, "no server confirmed that the session was closed; it will expire");
         }
     }
-}
-
-/// Passes the client's states on, until the session has ended.
-async fn forward_states(mut watcher: zk::StateWatcher, states: watch::Sender<SessionState>) {
-    loop {
-        // Each look consumes the change, so none is seen twice and the latest is never missed.
-        let state = watcher.changed().await;
-        match state {
-            zk::SessionState::SyncConnected => set(&states, SessionState::Connected),
-            zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => {
-                set(&states, SessionState::Suspended);
-            }
-            zk::SessionState::Expired => return end(&states, LossReason::SessionExpired),
-            zk::SessionState::AuthFailed => return end(&states, LossReason::AuthenticationFailed),
-            zk::SessionState::Closed => return end(&states, LossReason::Closed),
-        }
-    }
-}
-
-fn set(states: &watch::Sender<SessionState>, state: SessionState) {
-    states.send_if_modified(|present| {
-        // The end is final, also against a late word of the client.
-        let changes = !matches!(present, SessionState::Ended(_)) && *present != state;
-        if changes {
-            *present = state;
-        }
-        changes
-    });
-}
-
-fn end(states: &watch::Sender<SessionState>, reason: LossReason) {
-    set(states, SessionState::Ended(reason));
 }
 
 fn node(data: Vec<u8>, stat: &zk::Stat) -> Node {

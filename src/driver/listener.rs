@@ -1,0 +1,181 @@
+//! Who wants to know what becomes of a contender: a waiter, then a guard, then nobody.
+
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tracing::{debug, info, warn};
+
+use super::hold::{Hold, ReleaseRequest};
+use super::{BoxFuture, Driver};
+use crate::clock::Timestamp;
+use crate::error::{Error, LossReason};
+use crate::queue::{Event, Failure, Proof};
+use crate::session::Era;
+
+/// Who wants to know.
+pub(super) enum Listener {
+    /// A waiter that has not been answered.
+    Waiter(oneshot::Sender<Result<Hold, Error>>),
+    /// A waiter whose lock is granted, while the session's validity is being renewed.
+    Granted(oneshot::Sender<Result<Hold, Error>>, BoxFuture<Era>),
+    /// A guard.
+    Guard {
+        loss: watch::Sender<Option<LossReason>>,
+        release: oneshot::Receiver<ReleaseRequest>,
+        since: Timestamp,
+    },
+    /// A guard that has asked for its release.
+    Releasing {
+        request: ReleaseRequest,
+        since: Timestamp,
+    },
+    Nobody,
+}
+
+/// What they want.
+pub(super) enum ListenerEvent {
+    Left,
+    Renewed(Era),
+    Release(ReleaseRequest),
+}
+
+impl Listener {
+    pub(super) async fn next(&mut self) -> ListenerEvent {
+        match self {
+            Listener::Waiter(outcome) => {
+                outcome.closed().await;
+                ListenerEvent::Left
+            }
+            Listener::Granted(outcome, renewed) => tokio::select! {
+                () = outcome.closed() => ListenerEvent::Left,
+                era = renewed => ListenerEvent::Renewed(era),
+            },
+            // A guard that vanished without a word was dropped: that is a release too.
+            Listener::Guard { release, .. } => ListenerEvent::Release(release.await.unwrap_or_default()),
+            Listener::Releasing { .. } | Listener::Nobody => std::future::pending().await,
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn listener_event(&mut self, event: ListenerEvent) -> Option<Event> {
+        match event {
+            ListenerEvent::Left => {
+                debug!("cancelled");
+                self.listener = Listener::Nobody;
+                Some(Event::Cancel)
+            }
+            ListenerEvent::Renewed(era) => {
+                self.hand_over_hold(era);
+                None
+            }
+            ListenerEvent::Release(request) => {
+                if let Listener::Guard { since, .. } = std::mem::replace(&mut self.listener, Listener::Nobody) {
+                    self.lapse = None;
+                    self.listener = Listener::Releasing { request, since };
+                }
+                Some(Event::Release)
+            }
+        }
+    }
+
+    pub(super) fn grant(&mut self, proof: Proof) {
+        self.refusal = None;
+        // An outstanding request is a read that was overtaken: nobody needs its answer.
+        self.outstanding = None;
+        self.predecessor_watch = None;
+        self.progress = None;
+        let session = self.requests.session().clone();
+        let waited = session.clock().now() - self.started;
+        info!(?proof, waited_ms = waited.as_millis(), token = self.token(), "granted");
+        if let Some(era) = session.validity().era() {
+            return self.hand_over_hold(era);
+        }
+        // The servers granted it, but how long the session will live is not known: find out before saying so.
+        if let Listener::Waiter(outcome) = std::mem::replace(&mut self.listener, Listener::Nobody) {
+            self.listener = Listener::Granted(outcome, Box::pin(async move { session.renewed().await }));
+        }
+    }
+
+    pub(super) fn hand_over_hold(&mut self, era: Era) {
+        let (Listener::Waiter(outcome) | Listener::Granted(outcome, _)) =
+            std::mem::replace(&mut self.listener, Listener::Nobody)
+        else {
+            return;
+        };
+        let Some(node) = self.machine.node() else { return };
+        let session = self.requests.session().clone();
+        let (loss, losses) = watch::channel(None);
+        let (release_sender, release) = oneshot::channel();
+        self.listener = Listener::Guard { loss, release, since: session.clock().now() };
+        self.lapse = Some(Box::pin({
+            let session = session.clone();
+            async move { session.lapsed(era).await }
+        }));
+        // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
+        let lock = self.requests.lock().clone();
+        let node_path = self.requests.path_of(node);
+        let _ = outcome.send(Ok(Hold::new(lock, node_path, node.token, session, era, losses, release_sender)));
+    }
+
+    pub(super) fn lose(&mut self, reason: LossReason) {
+        self.lapse = None;
+        let held = |since| self.requests.session().clock().now() - since;
+        match std::mem::replace(&mut self.listener, Listener::Nobody) {
+            Listener::Guard { loss, since, .. } => {
+                warn!(%reason, held_ms = held(since).as_millis(), token = self.token(), "lost");
+                loss.send_replace(Some(reason));
+            }
+            Listener::Releasing { request, .. } => {
+                warn!(%reason, "lost before it was released");
+                request.answer(Err(Error::LockLost { path: self.requests.lock().to_string(), reason }));
+            }
+            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
+                let _ = outcome.send(Err(self.lost_while_waiting(reason)));
+            }
+            Listener::Nobody => {}
+        }
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        let path = self.requests.lock().to_string();
+        let error = match failure {
+            Failure::Refused => match self.refusal.take() {
+                Some((operation, source)) => Error::from_store(operation, &path, source),
+                None => Error::Removed { path },
+            },
+            Failure::Removed => Error::Removed { path },
+            Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
+            Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
+            Failure::Exhausted => Error::QueueExhausted { path },
+        };
+        debug!(%error, "failed");
+        match std::mem::replace(&mut self.listener, Listener::Nobody) {
+            Listener::Waiter(outcome) | Listener::Granted(outcome, _) => {
+                let _ = outcome.send(Err(error));
+            }
+            Listener::Releasing { request, .. } => request.answer(Err(error)),
+            Listener::Guard { .. } | Listener::Nobody => {}
+        }
+    }
+
+    pub(super) fn lost_while_waiting(&self, reason: LossReason) -> Error {
+        match reason {
+            LossReason::Closed => Error::Closed,
+            LossReason::NodeDeleted => Error::Removed { path: self.requests.lock().to_string() },
+            reason => Error::SessionLost { path: self.requests.lock().to_string(), reason },
+        }
+    }
+
+    pub(super) fn released(&mut self) {
+        if let Listener::Releasing { request, since } = std::mem::replace(&mut self.listener, Listener::Nobody) {
+            let held = self.requests.session().clock().now() - since;
+            info!(held_ms = held.as_millis(), "released");
+            request.answer(Ok(()));
+        }
+    }
+
+    fn token(&self) -> Option<i64> {
+        self.machine.node().map(|node| node.token.as_i64())
+    }
+}
