@@ -17,6 +17,10 @@
 //!                                                                      Verifying
 //! ```
 //!
+//! Not drawn: a head by survey whose own watch is not in place is confirmed by reading its node (`Confirming`); a
+//! clean-up that is refused is tried again from time to time (`Stuck`); a waiter looks now and then whether it missed
+//! an event (`Probing`).
+//!
 //! # Why at most one contender is granted
 //!
 //! Let the head of a queue be its live node with the lowest number. Numbers are given in the order of creation, so
@@ -25,7 +29,8 @@
 //!
 //! * **Alone**: the transaction that created the node saw no other child of the queue.
 //! * **Survey**: a list of the queue shows the own node and none with a lower number. A server that knows the own
-//!   node knows all earlier creations, so a stale list can only show nodes too many, never one too few.
+//!   node knows all earlier creations, so a stale list can only show nodes too many, never one too few. A name alone
+//!   is not the own node: the own watch is in place and silent, or the node is read and its owner and token compared.
 //! * **Baton**: the watch on the predecessor reports a *write*. Only a holder writes to its node, in the transaction
 //!   that deletes it; so the predecessor was head, and its successor is now. This is believed only while the own
 //!   node's watch is placed and silent and the connection has not been interrupted since: a server reports changes

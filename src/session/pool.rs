@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Seat, Session};
 use crate::error::{Error, Retry};
@@ -163,6 +163,7 @@ impl Pool {
         let clock = self.store.clock();
         let mut options = self.options.clone();
         options.connect_timeout = connect_timeout;
+        let asked_timeout = options.session_timeout;
         // Before the request leaves: the servers cannot have begun to count earlier.
         let opened = clock.now();
         let store = self.store.clone();
@@ -170,6 +171,9 @@ impl Pool {
         let opening = self.runtime.spawn(async move { store.open(&options).await });
         let _abort = AbortOnDrop(opening.abort_handle());
         let store = opening.await.map_err(|_| Error::Closed)??;
+        if store.timeout() != asked_timeout {
+            info!(asked = ?asked_timeout, granted = ?store.timeout(), "the server moved the session timeout into its bounds");
+        }
         let session = Arc::new(Session::keep(&self.runtime, store, clock, opened));
         if self.is_closed() {
             session.store().close().await;

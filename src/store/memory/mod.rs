@@ -96,7 +96,9 @@ impl Memory {
         self.tree().sessions()
     }
 
-    /// Ends a session as the servers do when they have not heard of it in time.
+    /// Ends a session as the servers do when they have not heard of it in time, but all of a sudden: its holders are told
+    /// at the same moment as its successors, not before. To see a holder that knows first, [disconnect](Self::disconnect)
+    /// it.
     pub fn expire(&self, session: SessionId) {
         self.tree().end_session(session, LossReason::SessionExpired);
     }
