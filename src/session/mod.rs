@@ -101,8 +101,9 @@ impl Session {
 
     /// Returns when the validity has lapsed since that era.
     pub(crate) async fn lapsed(&self, era: Era) {
+        // Before the first look, so that nothing is told between the look and the wait.
+        let mut lapses = self.shared.lapses.subscribe();
         while self.validity().holds_since(era) {
-            let mut lapses = self.shared.lapses.subscribe();
             tokio::select! {
                 // It moves on while the session is kept, so look again then.
                 () = self.clock().sleep_until(self.validity().valid_until()) => {},
