@@ -6,7 +6,10 @@ use std::time::Duration;
 use fairlock::queue::Limits;
 use fairlock::store::SessionId;
 use fairlock::store::memory::{Loss, Memory, Request};
-use fairlock::{AcquireOptions, Error, Fairlock, FencingToken, LossReason, Mutex, QueuePath, Retry, Role, Validity};
+use fairlock::{
+    AcquireOptions, Error, Fairlock, FencingToken, Guard, LossReason, Mutex, QueuePath, Retry, Role, Validity,
+};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const QUEUE: &str = "/a/_fairlock";
@@ -29,6 +32,12 @@ impl Bed {
     /// The session of the bed's own client, which was the first.
     fn session(&self) -> SessionId {
         self.memory.sessions()[0]
+    }
+
+    /// Acquires on a task of its own.
+    fn acquire_aside(&self) -> JoinHandle<Result<Guard, Error>> {
+        let lock = self.lock.clone();
+        tokio::spawn(async move { lock.acquire().await })
     }
 
     async fn wait_for_nodes(&self, count: usize) {
@@ -84,12 +93,7 @@ async fn a_release_notifies_the_successor_and_nobody_else() {
     let bed = Bed::new().await;
     let holder = client(&bed.memory).await.mutex("/a").expect("a good path");
     let guard = holder.acquire().await.expect("free");
-    let waiters: Vec<_> = (0..10)
-        .map(|_| {
-            let lock = bed.lock.clone();
-            tokio::spawn(async move { lock.acquire().await })
-        })
-        .collect();
+    let waiters: Vec<_> = (0..10).map(|_| bed.acquire_aside()).collect();
     // Each of them watches its predecessor and itself.
     eventually(|| bed.memory.watches() >= 20).await;
     let before = bed.memory.events_delivered();
@@ -107,11 +111,9 @@ async fn a_release_notifies_the_successor_and_nobody_else() {
 async fn a_waiter_that_gives_up_in_the_middle_leaves_the_order_intact() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let quitter = tokio::spawn(async move { lock.acquire().await });
+    let quitter = bed.acquire_aside();
     bed.wait_for_nodes(2).await;
-    let lock = bed.lock.clone();
-    let patient = tokio::spawn(async move { lock.acquire().await });
+    let patient = bed.acquire_aside();
     bed.wait_for_nodes(3).await;
     quitter.abort();
     bed.wait_for_nodes(2).await;
@@ -221,8 +223,7 @@ async fn expiry_while_waiting_fails_the_waiter_and_a_new_attempt_works() {
     let bed = Bed::new().await;
     let other = client(&bed.memory).await;
     let guard = other.mutex("/a").expect("a good path").acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     bed.wait_for_nodes(2).await;
     bed.memory.expire(bed.session());
     let error = soon(waiter).await.expect("no panic").expect_err("its node is gone");
@@ -236,8 +237,7 @@ async fn expiry_while_waiting_fails_the_waiter_and_a_new_attempt_works() {
 async fn holder_and_waiter_of_one_session_that_expires_are_both_told_and_nobody_is_granted() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     eventually(|| bed.memory.watches() >= 2).await;
     bed.memory.expire(bed.session());
     assert!(matches!(soon(waiter).await.expect("no panic"), Err(Error::SessionLost { .. })));
@@ -257,8 +257,7 @@ async fn a_holders_node_deleted_by_hand_is_a_loss() {
 async fn a_waiters_node_deleted_by_hand_fails_it_and_it_is_never_granted() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     bed.wait_for_nodes(2).await;
     let own = bed.memory.children(QUEUE).into_iter().max().expect("two nodes");
     bed.memory.delete_all(&format!("{QUEUE}/{own}"));
@@ -271,12 +270,7 @@ async fn a_waiters_node_deleted_by_hand_fails_it_and_it_is_never_granted() {
 async fn the_whole_lock_deleted_under_holder_and_waiters_ends_them_all_and_one_may_hold_afterwards() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let waiters: Vec<_> = (0..3)
-        .map(|_| {
-            let lock = bed.lock.clone();
-            tokio::spawn(async move { lock.acquire().await })
-        })
-        .collect();
+    let waiters: Vec<_> = (0..3).map(|_| bed.acquire_aside()).collect();
     bed.wait_for_nodes(4).await;
     bed.memory.delete_all("/a");
     assert_eq!(soon(guard.lost()).await, LossReason::NodeDeleted);
@@ -293,8 +287,7 @@ async fn a_write_to_a_waited_for_node_by_somebody_is_followed_by_a_look_where_th
     let bed = Bed::new().await;
     let other = client(&bed.memory).await;
     let guard = other.mutex("/a").expect("a good path").acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     eventually(|| bed.memory.watches() >= 2).await;
     bed.memory.disconnect(bed.session());
     bed.memory.write(guard.node_path(), b"by hand".to_vec());
@@ -317,8 +310,7 @@ async fn a_release_while_the_waiter_is_cut_off_is_noticed_after_the_reconnect() 
     let bed = Bed::new().await;
     let other = client(&bed.memory).await;
     let guard = other.mutex("/a").expect("a good path").acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     eventually(|| bed.memory.watches() >= 2).await;
     bed.memory.disconnect(bed.session());
     guard.release().await.expect("released");
@@ -506,8 +498,7 @@ async fn reads_whose_replies_are_lost_are_made_again() {
 async fn a_waiter_can_see_where_it_stands() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let between = tokio::spawn(async move { lock.acquire().await });
+    let between = bed.acquire_aside();
     bed.wait_for_nodes(2).await;
     let (options, mut progress) = AcquireOptions::default().progress_interval(Duration::from_millis(5)).progress();
     let lock = bed.lock.clone();
@@ -526,8 +517,7 @@ async fn a_waiter_can_see_where_it_stands() {
 async fn close_loses_guards_fails_waiters_and_every_later_call() {
     let bed = Bed::new().await;
     let guard = bed.lock.acquire().await.expect("free");
-    let lock = bed.lock.clone();
-    let waiter = tokio::spawn(async move { lock.acquire().await });
+    let waiter = bed.acquire_aside();
     bed.wait_for_nodes(2).await;
     bed.locks.close().await;
     assert_eq!(soon(guard.lost()).await, LossReason::Closed);

@@ -14,13 +14,13 @@ use crate::token::FencingToken;
 /// without a runtime.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    lock: LockPath,
-    node_path: String,
-    token: FencingToken,
-    session: Arc<Session>,
-    era: Era,
-    losses: watch::Receiver<Option<LossReason>>,
-    release: oneshot::Sender<ReleaseRequest>,
+    pub(super) lock: LockPath,
+    pub(super) node_path: String,
+    pub(super) token: FencingToken,
+    pub(super) session: Arc<Session>,
+    pub(super) era: Era,
+    pub(super) losses: watch::Receiver<Option<LossReason>>,
+    pub(super) release: oneshot::Sender<ReleaseRequest>,
 }
 
 /// What the task is told; the default is a guard that was dropped.
@@ -38,18 +38,6 @@ impl ReleaseRequest {
 }
 
 impl Hold {
-    pub(crate) fn new(
-        lock: LockPath,
-        node_path: String,
-        token: FencingToken,
-        session: Arc<Session>,
-        era: Era,
-        losses: watch::Receiver<Option<LossReason>>,
-        release: oneshot::Sender<ReleaseRequest>,
-    ) -> Self {
-        Self { lock, node_path, token, session, era, losses, release }
-    }
-
     pub(crate) fn lock(&self) -> &LockPath {
         &self.lock
     }

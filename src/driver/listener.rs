@@ -113,9 +113,15 @@ impl Driver {
             async move { session.lapsed(era).await }
         }));
         // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
-        let lock = self.requests.lock().clone();
-        let node_path = self.requests.path_of(node);
-        let _ = outcome.send(Ok(Hold::new(lock, node_path, node.token, session, era, losses, release_sender)));
+        let _ = outcome.send(Ok(Hold {
+            lock: self.requests.lock().clone(),
+            node_path: self.requests.path_of(node),
+            token: node.token,
+            session,
+            era,
+            losses,
+            release: release_sender,
+        }));
     }
 
     pub(super) fn lose(&mut self, reason: LossReason) {
