@@ -11,7 +11,7 @@ use fairlock::store::{
     Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
     StoreErrorKind, WatchLimits, Watched,
 };
-use fairlock::{Error, Fairlock, LossReason, QueuePath};
+use fairlock::{AcquireOptions, Error, Fairlock, LossReason, QueuePath};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -185,6 +185,7 @@ async fn an_overloaded_server_during_recovery_leaves_no_node() {
     store.faults.barriers_overloaded.store(3, Ordering::SeqCst);
     drop(soon(lock.acquire()).await.expect("granted in the end"));
     assert_free_for(&other).await;
+    assert_eq!(store.faults.barriers_overloaded.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,6 +197,7 @@ async fn an_overloaded_server_after_a_lost_release_leaves_no_node() {
     store.faults.barriers_overloaded.store(3, Ordering::SeqCst);
     drop(guard);
     assert_free_for(&other).await;
+    assert_eq!(store.faults.barriers_overloaded.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,6 +223,55 @@ async fn a_denied_release_is_told_at_once_and_tried_again_until_it_is_allowed() 
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_free_for(&other).await;
     assert_eq!(store.faults.leaves_denied.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_denied_for_good_ends_with_the_session_once_nothing_uses_it() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let session = store.memory.sessions()[0];
+    let lock = locks.mutex("/a").expect("a good path");
+    let guard = lock.acquire().await.expect("free");
+    let unrelated = locks.mutex("/b").expect("a good path").acquire().await.expect("free");
+    store.faults.leaves_denied.store(usize::MAX, Ordering::SeqCst);
+    soon(guard.release()).await.expect_err("denied");
+    drop((locks, lock));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(unrelated.is_valid(), "whoever still holds something keeps the session");
+    drop(unrelated);
+    assert_free_for(&other).await;
+    assert!(!store.memory.sessions().contains(&session));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_that_answers_is_not_given_up() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let guard = other.mutex("/a").expect("a good path").acquire().await.expect("free");
+    let waiter = tokio::spawn(async move { locks.mutex("/a").expect("a good path").acquire().await });
+    store.faults.barriers_overloaded.store(100, Ordering::SeqCst);
+    soon(async {
+        while store.faults.barriers_overloaded.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await;
+    assert!(!waiter.is_finished(), "it has kept its place");
+    guard.release().await.expect("released");
+    drop(soon(waiter).await.expect("no panic").expect("granted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_of_the_place_end_with_a_failure_even_if_the_clean_up_goes_on() {
+    let store = Faulty::new();
+    let locks = store.client().await;
+    let lock = locks.mutex("/a").expect("a good path");
+    drop(lock.acquire().await.expect("free"));
+    store.memory.lose_next(store.memory.sessions()[0], Request::Enter, Loss::Reply);
+    store.faults.searches_denied.store(usize::MAX, Ordering::SeqCst);
+    let (options, mut progress) = AcquireOptions::default().progress();
+    soon(lock.acquire_with(options)).await.expect_err("denied");
+    assert_eq!(soon(progress.changed()).await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,6 +62,7 @@ impl Driver {
         match event {
             ListenerEvent::Left => {
                 debug!("cancelled");
+                self.progress = None;
                 self.listener = Listener::Nobody;
                 Some(Event::Cancel)
             }
@@ -81,13 +82,14 @@ impl Driver {
 
     pub(super) fn grant(&mut self, proof: Proof) {
         self.refusal = None;
+        self.token = self.machine.node().map(|node| node.token.as_i64());
         // An outstanding request is a read that was overtaken: nobody needs its answer.
         self.outstanding = None;
         self.predecessor_watch = None;
         self.progress = None;
         let session = self.requests.session().clone();
         let waited = session.clock().now() - self.started;
-        info!(?proof, waited_ms = waited.as_millis(), token = self.token(), "granted");
+        info!(?proof, waited_ms = waited.as_millis(), token = self.token, "granted");
         if let Some(era) = session.validity().era() {
             return self.hand_over_hold(era);
         }
@@ -126,10 +128,11 @@ impl Driver {
 
     pub(super) fn lose(&mut self, reason: LossReason) {
         self.lapse = None;
+        self.progress = None;
         let held = |since| self.requests.session().clock().now() - since;
         match std::mem::replace(&mut self.listener, Listener::Nobody) {
             Listener::Guard { loss, since, .. } => {
-                warn!(%reason, held_ms = held(since).as_millis(), token = self.token(), "lost");
+                warn!(%reason, held_ms = held(since).as_millis(), token = self.token, "lost");
                 loss.send_replace(Some(reason));
             }
             Listener::Releasing { request, .. } => {
@@ -144,6 +147,7 @@ impl Driver {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
+        self.progress = None;
         let path = self.requests.lock().to_string();
         let error = match failure {
             Failure::Refused => match self.refusal.take() {
@@ -179,9 +183,5 @@ impl Driver {
             info!(held_ms = held.as_millis(), "released");
             request.answer(Ok(()));
         }
-    }
-
-    fn token(&self) -> Option<i64> {
-        self.machine.node().map(|node| node.token.as_i64())
     }
 }

@@ -12,12 +12,12 @@ mod requests;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
-use tracing::{Instrument, debug, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 pub(crate) use self::hold::Hold;
 use self::listener::Listener;
@@ -28,7 +28,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Action, Event, Limits, Machine, Patience};
-use crate::session::Seat;
+use crate::session::{Pool, Seat};
 use crate::store::{Change, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
 
@@ -51,6 +51,7 @@ pub(crate) struct Attempt {
     pub(crate) patience: Patience,
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
+    pub(crate) pool: Weak<Pool>,
     pub(crate) progress: Option<ProgressOptions>,
 }
 
@@ -81,7 +82,9 @@ struct Driver {
     refusal: Option<(&'static str, StoreError)>,
     /// An event that may rest on something which news of the own node would refute.
     held_back: Option<Event>,
-    _seat: Seat,
+    /// The token of the grant.
+    token: Option<i64>,
+    seat: Seat,
 }
 
 impl Driver {
@@ -92,7 +95,7 @@ impl Driver {
             machine: Machine::new(attempt.patience, attempt.limits),
             states: session.states(),
             started: session.clock().now(),
-            requests: Arc::new(Requests::new(session, attempt.lock, attempt.queue, &attempt.ticket)),
+            requests: Arc::new(Requests::new(session, attempt.pool, attempt.lock, attempt.queue, &attempt.ticket)),
             listener: Listener::Waiter(outcome),
             outstanding: None,
             own_watch_delay: None,
@@ -104,7 +107,8 @@ impl Driver {
             progress,
             refusal: None,
             held_back: None,
-            _seat: attempt.seat,
+            token: None,
+            seat: attempt.seat,
         }
     }
 
@@ -166,7 +170,12 @@ impl Driver {
                 None
             },
             () = ready(&mut self.lapse) => Some(Event::DeadlinePassed),
-            () = ready(&mut self.probe_timer) => Some(Event::Tick),
+            () = ready(&mut self.probe_timer) => {
+                if self.machine.is_stuck() {
+                    self.requests.close_if_abandoned().await;
+                }
+                Some(Event::Tick)
+            },
             () = progress::next(&mut self.progress, &self.requests, head) => None,
         }
     }
@@ -223,7 +232,7 @@ impl Driver {
             }
             Action::Verify => {
                 let Some(own) = self.machine.node() else { return };
-                info!("the reply to leaving was lost, looking for the node");
+                debug!("making sure of the node before it is deleted");
                 self.outstanding = Some(Box::pin(async move { requests.verify(own).await }));
             }
             Action::RemoveSurplus(node) => {
@@ -242,6 +251,9 @@ impl Driver {
     }
 
     fn keep_timers(&mut self) {
+        if self.machine.is_stuck() {
+            self.seat.retire();
+        }
         match (self.machine.wants_ticks(), &self.probe_timer) {
             // Not all at one moment: waiters that came together would look together.
             (true, None) => {
@@ -286,6 +298,17 @@ impl Driver {
             SessionState::Connected => Some(Event::Resumed),
             SessionState::Suspended => Some(Event::Suspended),
             SessionState::Ended(reason) => Some(Event::SessionEnded(reason)),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A broken invariant: the node would block its queue as long as the session lives, and who knows what else is
+        // wrong. All that the session holds is lost, and told so.
+        if std::thread::panicking() {
+            error!(lock = %self.requests.lock(), "a contender failed on a bug, giving its session up");
+            self.requests.session().store().give_up(LossReason::SessionExpired);
         }
     }
 }

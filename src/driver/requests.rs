@@ -1,6 +1,6 @@
 //! The machine's requests, each turned into a call of the store and the event that answers it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -9,7 +9,7 @@ use tracing::warn;
 use super::BoxFuture;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Event, LeaveForm, Sequence, sort_children};
-use crate::session::Session;
+use crate::session::{Pool, Session};
 use crate::store::{Departure, Node, OwnNode, StoreError, StoreErrorKind, WatchEvent};
 use crate::ticket::Ticket;
 
@@ -21,6 +21,7 @@ const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The pause between attempts at something that has to succeed in the end.
 const STUBBORN_PAUSE: Duration = Duration::from_secs(1);
+const STUBBORN_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The answer to a request.
 pub(super) struct Answer {
@@ -40,14 +41,22 @@ impl From<Event> for Answer {
 /// What all requests of one attempt have in common.
 pub(super) struct Requests {
     session: Arc<Session>,
+    /// The handle's sessions; gone when no handle and no lock is left.
+    pool: Weak<Pool>,
     lock: LockPath,
     queue: QueuePath,
     ticket: Vec<u8>,
 }
 
 impl Requests {
-    pub(super) fn new(session: Arc<Session>, lock: LockPath, queue: QueuePath, ticket: &Ticket) -> Self {
-        Self { session, lock, queue, ticket: ticket.to_bytes() }
+    pub(super) fn new(
+        session: Arc<Session>,
+        pool: Weak<Pool>,
+        lock: LockPath,
+        queue: QueuePath,
+        ticket: &Ticket,
+    ) -> Self {
+        Self { session, pool, lock, queue, ticket: ticket.to_bytes() }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -170,9 +179,8 @@ impl Requests {
             LeaveForm::Withdraw => Departure::Withdraw,
         };
         let name = own.sequence.node_name();
-        let reply =
-            self.while_overloaded(|| self.session.write(self.session.store().leave(&self.queue, &name, departure)));
-        match reply.await {
+        // Not repeated here: by the time of a repetition, the name may be another's.
+        match self.session.write(self.session.store().leave(&self.queue, &name, departure)).await {
             Ok(()) => Event::Left.into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::LeaveMissing.into(),
             Err(error) => self.failed_for_now("delete the lock's node", error).await,
@@ -203,6 +211,7 @@ impl Requests {
 
     /// Deletes a second node of this attempt, however long that takes: it would block the queue.
     pub(super) async fn remove_surplus(&self, node: OwnNode) {
+        let mut pause = STUBBORN_PAUSE;
         loop {
             let answer = match self.verify(node).await.event {
                 Event::Verified { exists: true } => self.leave(node, LeaveForm::Withdraw).await,
@@ -211,8 +220,10 @@ impl Requests {
             };
             match answer.event {
                 Event::Left | Event::LeaveMissing | Event::SessionEnded(_) => return,
-                _ => tokio::time::sleep(STUBBORN_PAUSE).await,
+                _ => tokio::time::sleep(pause).await,
             }
+            pause = (2 * pause).min(STUBBORN_PAUSE_MAX);
+            self.close_if_abandoned().await;
         }
     }
 
@@ -228,6 +239,14 @@ impl Requests {
                 Event::Unknown.into()
             }
             _ => refused(operation, error),
+        }
+    }
+
+    /// Closes the session if only clean-ups that do not succeed keep it alive: that ends its nodes as well.
+    pub(super) async fn close_if_abandoned(&self) {
+        if self.pool.strong_count() == 0 && self.session.is_unused() {
+            warn!("closing a session with a node that could not be deleted");
+            self.session.store().close().await;
         }
     }
 

@@ -130,7 +130,7 @@ impl Builder {
     /// The session timeout to ask for; 10 s by default.
     ///
     /// It bounds how long a crashed holder blocks others. It also bounds how long a holder may be cut off before it
-    /// loses its locks: about two fifths of it in the worst case, two thirds typically (docs/PROTOCOL.md, "How long
+    /// loses its locks: about two fifths of it in the worst case, half of it typically (docs/PROTOCOL.md, "How long
     /// a holder may believe"). The server moves it into its own bounds, by default 2 to 20 times its `tickTime`;
     /// [`Fairlock::session_timeout`] tells the result.
     pub fn session_timeout(mut self, timeout: Duration) -> Self {

@@ -144,7 +144,7 @@ impl Guard {
     ///
     /// [`Error::LockLost`] if the lock was lost before it was certain that it was released: the work may have overlapped
     /// with another's. [`Error::NoPermission`] if the node may not be deleted; that is tried again in the background,
-    /// and the node goes with the session at the latest.
+    /// and the node goes with the session, which is closed when nothing else uses it any more.
     ///
     /// # Cancel safety
     ///

@@ -162,6 +162,7 @@ impl Mutex {
             patience,
             limits: self.shared.limits,
             seat: self.shared.pool.seat(WATCHED_PATHS, path_bytes).await?,
+            pool: Arc::downgrade(&self.shared.pool),
             progress: options.into_progress(),
         };
         match driver::start(self.shared.pool.runtime(), attempt).await {

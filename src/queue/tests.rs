@@ -431,6 +431,23 @@ fn after_an_interruption_a_holder_makes_sure_of_its_node_before_deleting_it() {
 }
 
 #[test]
+fn an_answer_older_than_an_interruption_does_not_make_sure_of_the_node() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            // Told in this order, though the answer had come before.
+            (Event::Suspended, vec![]),
+            (entered(0, Neighbours::None), vec![Action::Grant(Proof::Alone), Action::PlaceOwnWatch]),
+            (Event::Release, vec![Action::Verify]),
+            (Event::Resumed, vec![]),
+            (Event::Verified { exists: true }, vec![Action::Verify]),
+            (Event::Verified { exists: true }, vec![Action::Leave(LeaveForm::Release)]),
+        ],
+    );
+}
+
+#[test]
 fn a_recovery_that_is_refused_is_told_and_tried_again() {
     let mut machine = machine();
     play(

@@ -54,6 +54,7 @@ struct Shared {
 pub(crate) struct Seat {
     session: Arc<Session>,
     bytes: usize,
+    is_retired: bool,
 }
 
 impl Session {
@@ -93,6 +94,11 @@ impl Session {
 
     pub(crate) fn states(&self) -> watch::Receiver<SessionState> {
         self.shared.store.states()
+    }
+
+    /// Whether nobody waits or holds here.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.shared.contenders.load(Ordering::Relaxed) == 0
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -142,7 +148,7 @@ impl Session {
         });
         reserved.ok()?;
         self.shared.contenders.fetch_add(1, Ordering::Relaxed);
-        Some(Seat { session: self.clone(), bytes })
+        Some(Seat { session: self.clone(), bytes, is_retired: false })
     }
 
     /// Makes a request that reads, with a deadline. See [`Session::write`].
@@ -177,6 +183,13 @@ impl Drop for Session {
 }
 
 impl Seat {
+    /// Contends no more, but still watches: the keeper need not renew the validity for it.
+    pub(crate) fn retire(&mut self) {
+        if !std::mem::replace(&mut self.is_retired, true) {
+            self.session.shared.contenders.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
@@ -185,7 +198,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.session.shared.watched_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.session.shared.contenders.fetch_sub(1, Ordering::Relaxed);
+        self.retire();
     }
 }
 
@@ -201,8 +214,9 @@ impl Shared {
     async fn read<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let sent = self.clock.now();
         let reply = within(self.store.timeout(), request).await;
-        if reply.is_ok() {
-            self.validity.touched(sent, self.clock.now());
+        match &reply {
+            Ok(_) => self.validity.touched(sent, self.clock.now()),
+            Err(error) => self.note_answer(error),
         }
         reply
     }
@@ -210,10 +224,18 @@ impl Shared {
     async fn write<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let sent = self.clock.now();
         let reply = within(self.store.timeout(), request).await;
-        if reply.is_ok() {
-            self.validity.written(sent, self.clock.now());
+        match &reply {
+            Ok(_) => self.validity.written(sent, self.clock.now()),
+            Err(error) => self.note_answer(error),
         }
         reply
+    }
+
+    /// A refusal proves nothing about the session's validity, but it is a server's word.
+    fn note_answer(&self, error: &StoreError) {
+        if !matches!(error.kind(), StoreErrorKind::Unknown | StoreErrorKind::Ended(_)) {
+            self.validity.answered(self.clock.now());
+        }
     }
 }
 

@@ -76,8 +76,8 @@ impl Pool {
         Ok(self.seat(0, 0).await?.session().clone())
     }
 
-    /// A seat on a live session, opening one if there is none with room. Waits for at most the time to connect, also
-    /// while somebody else is opening one.
+    /// A seat on a live session, opening one if there is none with room. Waits for about the time to connect at most, and
+    /// a few seconds more for finding out why nobody answers.
     pub(crate) async fn seat(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<Seat, Error> {
         let deadline = Instant::now() + self.options.connect_timeout;
         loop {
@@ -181,6 +181,7 @@ impl Pool {
         }
         self.runtime.spawn(replace_when_ended(Arc::downgrade(self), session.states()));
         self.lock().push(session);
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 

@@ -147,6 +147,12 @@ impl Validity {
         self.era() == Some(era)
     }
 
+    /// Notes a reply that proves nothing but that somebody answers.
+    pub(crate) fn answered(&self, at: Timestamp) {
+        let mut state = self.lock();
+        state.last_acknowledged = state.last_acknowledged.max(at);
+    }
+
     /// When the last reply came.
     pub(crate) fn last_acknowledged(&self) -> Timestamp {
         self.lock().last_acknowledged

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fairlock::{Error, LossReason, Validity};
+use fairlock::{Error, LossReason, Retry, Validity};
 use fairlock_testcontainers::{Close, Direction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,7 +96,11 @@ async fn session_ended_by_the_server_while_connected() {
     // back once, and found its session ended, it is like an expiry: else it has waited between its attempts.
     let (guard, reason, noticed) = loop {
         // The attempt before may have ended the session only now.
-        let Ok(guard) = soon(lock.acquire()).await else { continue };
+        let guard = match soon(lock.acquire()).await {
+            Ok(guard) => guard,
+            Err(error) if error.retry() == Retry::Yes => continue,
+            Err(error) => panic!("{error}"),
+        };
         let (_, watcher) = observer.check_and_watch_stat(guard.node_path()).await.expect("watched");
         let before = relay.connections.load(Ordering::SeqCst);
         relay.end_session(&server).await;

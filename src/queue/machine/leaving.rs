@@ -50,7 +50,7 @@ impl Machine {
             }
             Event::Verified { exists: false } => self.finish(),
             Event::Verified { exists: true } => {
-                self.is_own_doubtful = false;
+                self.is_own_doubtful = self.interrupted;
                 self.leave(form, self.ending)
             }
             Event::Unknown => vec![Action::Verify],

@@ -98,6 +98,9 @@ pub struct Machine {
     /// Whether the connection was interrupted since the own node was last known to be the own one: by its name alone
     /// it might be another's now.
     is_own_doubtful: bool,
+    /// Whether the connection was interrupted since the outstanding request that identifies the own node was made: its
+    /// answer may be older than the interruption.
+    interrupted: bool,
     ending: Ending,
     queue_made: u8,
     granted: bool,
@@ -116,6 +119,7 @@ impl Machine {
             watching: None,
             suspended: false,
             is_own_doubtful: false,
+            interrupted: false,
             ending: Ending::Open,
             queue_made: 0,
             granted: false,
@@ -146,6 +150,11 @@ impl Machine {
         matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_))
     }
 
+    /// Whether the node's removal was refused, and is tried again at each [`Event::Tick`].
+    pub fn is_stuck(&self) -> bool {
+        matches!(self.phase, Phase::Stuck(_))
+    }
+
     /// Whether the machine wants a [`Event::Tick`] now and then.
     pub fn wants_ticks(&self) -> bool {
         self.waiting_for().is_some() || matches!(self.phase, Phase::Stuck(_))
@@ -164,6 +173,12 @@ impl Machine {
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         self.assert_invariants();
         let actions = if self.is_finished() { Vec::new() } else { self.dispatch(event) };
+        if actions
+            .iter()
+            .any(|action| matches!(action, Action::Enter | Action::Recover | Action::Verify | Action::Confirm))
+        {
+            self.interrupted = false;
+        }
         self.assert_invariants();
         actions
     }
@@ -173,12 +188,14 @@ impl Machine {
             Event::SessionEnded(reason) => return self.session_ended(reason),
             Event::Suspended => {
                 self.suspended = true;
+                self.interrupted = true;
                 self.is_own_doubtful = true;
                 return vec![];
             }
             Event::Resumed => {
                 // Also where the suspension itself was not noticed.
                 self.suspended = false;
+                self.interrupted = true;
                 self.is_own_doubtful = true;
                 return vec![];
             }

@@ -65,7 +65,7 @@ impl Machine {
 
     pub(super) fn entered(&mut self, node: OwnNode, neighbours: Neighbours) -> Vec<Action> {
         self.node = Some(node);
-        self.is_own_doubtful = false;
+        self.is_own_doubtful = self.interrupted;
         if self.is_cancelled() {
             return self.leave(LeaveForm::Withdraw, Ending::Cancelled);
         }
@@ -118,7 +118,7 @@ impl Machine {
     pub(super) fn confirming(&mut self, event: Event) -> Vec<Action> {
         match event {
             Event::Verified { exists: true } => {
-                self.is_own_doubtful = false;
+                self.is_own_doubtful = self.interrupted;
                 self.grant(Proof::Survey)
             }
             Event::Verified { exists: false } => self.own_gone(),

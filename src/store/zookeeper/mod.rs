@@ -116,7 +116,10 @@ impl Store for ZooKeeper {
     async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn super::Session>, Error> {
         let client = self.connect(options).await?;
         let session = ZooKeeperSession::new(client, self.access);
-        session.check_root().await?;
+        match tokio::time::timeout(options.connect_timeout, session.check_root()).await {
+            Ok(checked) => checked?,
+            Err(_) => return Err(diagnosis::unreachable(&self.servers, options.connect_timeout, None).await),
+        }
         Ok(Arc::new(session))
     }
 
