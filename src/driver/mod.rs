@@ -114,7 +114,8 @@ impl Driver {
 
     async fn run(mut self) {
         self.perform(Action::Enter);
-        if let Some(event) = self.session_event() {
+        // That it is connected is no news: nothing was interrupted.
+        if let Some(event) = self.session_event().filter(|event| *event != Event::Resumed) {
             self.handle(event);
         }
         while !self.machine.is_finished() {
