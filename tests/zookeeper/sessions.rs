@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use fairlock::queue::Limits;
 use fairlock::{Error, LossReason};
 use fairlock_testcontainers::{Close, Direction, Server};
 use futures::stream::StreamExt;
@@ -200,6 +201,23 @@ async fn the_session_timeout_is_what_the_server_grants() {
     let slow = Server::builder().tick_time(Duration::from_secs(1)).start().await.expect("a server");
     let locks = builder(Duration::from_millis(500)).connect(&slow.address()).await.expect("a session");
     assert_eq!(locks.session_timeout().await.expect("a session"), Duration::from_secs(2), "the server's lower bound");
+}
+
+#[tokio::test]
+async fn numbers_start_again_before_they_end_and_tokens_go_on_rising() {
+    let limits = Limits { heal_from: 3.into(), refuse_from: 6.into(), ..Limits::default() };
+    let server = bed::server().await.address();
+    let locks = builder(Duration::from_secs(20)).limits(limits).connect(&server).await.expect("a session");
+    let lock = locks.mutex(&unused_path()).expect("a good path");
+    let (mut last_token, mut numbers) = (None, Vec::new());
+    for _ in 0..12 {
+        let guard = soon(lock.acquire()).await.expect("never refused: the queue is healed before");
+        assert!(Some(guard.fencing_token()) > last_token);
+        last_token = Some(guard.fencing_token());
+        numbers.push(guard.node_path().rsplit('-').next().expect("a number").to_owned());
+        guard.release().await.expect("released");
+    }
+    assert_eq!(numbers[..5], ["0000000000", "0000000001", "0000000002", "0000000003", "0000000000"]);
 }
 
 #[tokio::test]
