@@ -23,18 +23,17 @@ async fn queue_with(client: &zk::Client, permissions: zk::Permission) -> String 
     path
 }
 
+async fn make_parent(client: &zk::Client, path: &str) {
+    let (parent, _) = path.rsplit_once('/').expect("absolute");
+    client.mkdir(parent, &zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all())).await.expect("made");
+}
+
 #[tokio::test]
 async fn a_lock_below_an_ephemeral_node() {
     let server = bed::server().await.address();
     let client = raw(&server).await;
     let path = unused_path();
-    client
-        .mkdir(
-            path.rsplit_once('/').expect("absolute").0,
-            &zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all()),
-        )
-        .await
-        .expect("made");
+    make_parent(&client, &path).await;
     client.create(&path, b"", &zk::CreateMode::Ephemeral.with_acls(zk::Acls::anyone_all())).await.expect("made");
     for path in [path.clone(), format!("{path}/below")] {
         let error = soon(mutex(&server, &path, SESSION_TIMEOUT).await.acquire()).await.expect_err("impossible");
@@ -55,13 +54,7 @@ async fn no_permission_to_make_the_directories() {
     let server = bed::server().await.address();
     let client = raw(&server).await;
     let path = unused_path();
-    client
-        .mkdir(
-            path.rsplit_once('/').expect("absolute").0,
-            &zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all()),
-        )
-        .await
-        .expect("made");
+    make_parent(&client, &path).await;
     let acl = [zk::Acl::new(zk::Permission::READ, zk::AuthId::anyone())];
     client.create(&path, b"", &zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acl))).await.expect("made");
     let error = soon(mutex(&server, &path, SESSION_TIMEOUT).await.acquire()).await.expect_err("denied");

@@ -59,7 +59,7 @@ impl Machine {
         }
     }
 
-    /// Nobody else deletes a node of ours by design, so the lock was lost before it was released.
+    /// Nobody else deletes a node of ours by design: the lock was lost before it was released.
     fn lost_before(&mut self) -> Vec<Action> {
         self.ending = Ending::Lost;
         let mut actions = vec![Action::Lose(LossReason::NodeDeleted)];
@@ -118,12 +118,7 @@ impl Machine {
             Phase::Surveying | Phase::Confirming | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
                 self.fail_now(Failure::Removed)
             }
-            Phase::Held => {
-                self.ending = Ending::Lost;
-                let mut actions = vec![Action::Lose(LossReason::NodeDeleted)];
-                actions.extend(self.finish());
-                actions
-            }
+            Phase::Held => self.lost_before(),
             // Leaving is what deletes it; the answer to that decides.
             _ => vec![],
         }
