@@ -17,7 +17,7 @@ const LONG_WITH_REASON: [(&str, &str); 1] =
     [("cli/src/demo/picture.rs", "one picture; its parts are drawn around each other")];
 
 /// The crates' sources; tests and examples have fewer rules.
-const SOURCES: [&str; 4] = ["src/", "cli/src/", "testcontainers/src/", "xtask/src/"];
+const SOURCES: [&str; 5] = ["src/", "cli/src/", "evidence/", "testcontainers/src/", "xtask/src/"];
 
 /// What the protocol's core must not know, so that every run of it can be repeated.
 const IMPURE: [(&str, &str); 6] = [
@@ -52,7 +52,7 @@ fn exceptions_are_of_files_that_exist() {
 // --- The rules ---
 
 fn complaints_about(path: &str, text: &str) -> Vec<String> {
-    let rules = [module_doc, length, client_crate, pure_queue, leftovers, machine_paths, ignored_tests];
+    let rules = [module_doc, length, client_crate, pure_queue, fair_selects, leftovers, machine_paths, ignored_tests];
     rules.iter().flat_map(|rule| rule(path, text)).collect()
 }
 
@@ -88,6 +88,16 @@ fn client_crate(path: &str, text: &str) -> Vec<String> {
 
 fn pure_queue(path: &str, text: &str) -> Vec<String> {
     flag(path, text, path.starts_with("src/queue/"), &IMPURE)
+}
+
+/// Without `biased`, tokio draws lots that no seed decides, and a simulated history cannot be replayed.
+fn fair_selects(path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().zip(text.lines().skip(1)).zip(1..);
+    lines
+        .filter(|((line, _), _)| path.starts_with("src/") && without_comment(line).contains("select! {"))
+        .filter(|((_, next), _)| next.trim() != "biased;")
+        .map(|(_, number)| format!("line {number} has a select! without `biased;`: a replay would draw other lots"))
+        .collect()
 }
 
 /// What is for a moment of work only; and a library does not print.
@@ -251,6 +261,13 @@ fn the_queue_is_pure() {
     passes(pure_queue, "src/queue/machine.rs", "use crate::error::LossReason; // not crate::lock");
     passes(pure_queue, "src/queue/machine.rs", "let instantly = crate::locking::Instantly;");
     passes(pure_queue, "src/driver/mod.rs", "use tokio::time::Instant;");
+}
+
+#[test]
+fn selects_that_draw_lots_are_flagged() {
+    flags(fair_selects, "src/driver/mod.rs", "tokio::select! {\n    a = b => c,\n}\n");
+    passes(fair_selects, "src/driver/mod.rs", "tokio::select! {\n    biased;\n    a = b => c,\n}\n");
+    passes(fair_selects, "cli/src/main.rs", "tokio::select! {\n    a = b => c,\n}\n");
 }
 
 #[test]

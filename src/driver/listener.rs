@@ -47,6 +47,7 @@ impl Listener {
                 ListenerEvent::Left
             }
             Listener::Granted(outcome, renewed) => tokio::select! {
+                biased;
                 () = outcome.closed() => ListenerEvent::Left,
                 era = renewed => ListenerEvent::Renewed(era),
             },

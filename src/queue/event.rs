@@ -5,7 +5,7 @@ use crate::name::Sequence;
 use crate::store::{Entered, OwnNode};
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Answer to [`Action::Enter`].
     Entered(Entered),
@@ -71,7 +71,7 @@ pub enum Event {
 }
 
 /// Something to do. The answers are named with [`Event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Create the node, in one transaction with finding out whether it is alone.
     Enter,

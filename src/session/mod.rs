@@ -111,6 +111,7 @@ impl Session {
         let mut lapses = self.shared.lapses.subscribe();
         while self.validity().holds_since(era) {
             tokio::select! {
+                biased;
                 // It moves on while the session is kept, so look again then.
                 () = self.clock().sleep_until(self.validity().valid_until()) => {},
                 _ = lapses.changed() => {},
@@ -259,6 +260,7 @@ async fn keep(shared: Arc<Shared>) {
     let mut is_suspended = false;
     loop {
         tokio::select! {
+            biased;
             // After a reconnect the next beat comes at once.
             changed = states.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(shared.validity.beat()) => {},

@@ -89,6 +89,7 @@ impl Pool {
             }
             let mut closed = self.closed.subscribe();
             tokio::select! {
+                biased;
                 opened = self.open_before(deadline, paths, path_bytes) => opened?,
                 _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
             }

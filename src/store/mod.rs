@@ -172,7 +172,7 @@ pub enum SessionState {
 }
 
 /// What came of [`Session::enter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entered {
     /// The number of the new node.
     pub sequence: Sequence,
@@ -194,7 +194,7 @@ pub enum Neighbours {
 }
 
 /// A node of this session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OwnNode {
     /// Its number.
     pub sequence: Sequence,

@@ -11,7 +11,7 @@ use crate::store::OwnNode;
 ///
 /// A number is the directory's count of creations. Past 2,147,483,647, servers up to 3.5 go on with negative numbers
 /// and later ones refuse or repeat numbers, so that order is lost. The machine stays well away from that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// From this number on, the last one out tries to remove the queue, so that numbers start again at 0.
     pub heal_from: Sequence,
@@ -40,7 +40,7 @@ pub enum Patience {
     Try,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Entering,
     MakingQueue,
@@ -60,14 +60,14 @@ enum Phase {
     Gone,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Chore {
     Recover,
     Verify,
     Withdraw,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OwnWatch {
     Absent,
     Asked,
@@ -75,7 +75,7 @@ enum OwnWatch {
 }
 
 /// What to report once the node is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Ending {
     Open,
     Cancelled,
@@ -85,7 +85,9 @@ enum Ending {
 }
 
 /// One contender, from entering to leaving. See the [module](super) for the protocol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Two machines that are equal behave the same from then on, so that a model checker may take them for one state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     limits: Limits,
     patience: Patience,

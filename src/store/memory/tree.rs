@@ -1,7 +1,7 @@
 //! The tree of nodes, with its sessions and watches, under one lock: what a ZooKeeper server does, one request at a
 //! time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -19,7 +19,8 @@ pub(super) struct Tree {
     zxid: i64,
     sessions: BTreeMap<SessionId, OpenSession>,
     sessions_opened: i64,
-    watches: HashMap<String, Vec<Watch>>,
+    /// In order, so that one seed of a simulation gives one order of events.
+    watches: BTreeMap<String, Vec<Watch>>,
     events_delivered: u64,
 }
 
