@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -65,7 +65,25 @@ pub(crate) fn run_and_read(name: &str, mut command: Command, mut look: impl FnMu
 }
 
 /// Runs a command whose output is of no interest unless it fails within the patience; then the error has its last line.
-pub(crate) fn run_quietly(mut command: Command, patience: Duration) -> Result<()> {
+pub(crate) fn run_quietly(command: Command, patience: Duration) -> Result<()> {
+    let words = written(&command);
+    let (status, output) = finish(command, patience)?;
+    if status.success() {
+        return Ok(());
+    }
+    let last = output.trim().lines().next_back().unwrap_or_default();
+    Err(Error::new(format!("`{words}` ended with {status}: {last}")))
+}
+
+/// Runs a command whose output is of no interest, and tells what it exits with.
+pub(crate) fn exit_code(command: Command, patience: Duration) -> Result<i32> {
+    let words = written(&command);
+    let (status, _) = finish(command, patience)?;
+    status.code().ok_or_else(|| Error::new(format!("`{words}` ended with {status}")))
+}
+
+/// Runs a command to its end; how it ended and what it printed.
+fn finish(mut command: Command, patience: Duration) -> Result<(ExitStatus, String)> {
     let words = written(&command);
     let (mut reader, writer) = std::io::pipe().map_err(Error::io("make a pipe"))?;
     let copy = writer.try_clone().map_err(Error::io("copy a pipe"))?;
@@ -75,12 +93,7 @@ pub(crate) fn run_quietly(mut command: Command, patience: Duration) -> Result<()
     let started = Instant::now();
     loop {
         match child.try_wait().map_err(Error::io("wait for a command"))? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => {
-                let output = output.join().unwrap_or_default();
-                let last = output.trim().lines().next_back().unwrap_or_default();
-                return Err(Error::new(format!("`{words}` ended with {status}: {last}")));
-            }
+            Some(status) => return Ok((status, output.join().unwrap_or_default())),
             None if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(50)),
             None => {
                 // It may have ended in this moment, which is as well.

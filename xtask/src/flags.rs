@@ -17,6 +17,45 @@ xflags::xflags! {
         /// All steps run even if one fails, so that one run tells everything there is to repair.
         cmd verify {}
 
+        /// Visit every state of a small world around the queue machine: small (seconds), ci (minutes) or large.
+        cmd model {
+            /// The size; `ci` if it is left out.
+            optional size: String
+        }
+
+        /// Run the driver through simulated histories, each decided by its seed.
+        cmd sim {
+            /// How many seeds.
+            optional --seeds seeds: u64
+            /// The first seed.
+            optional --first first: u64
+            /// Replay this one seed.
+            optional --seed seed: u64
+            /// Print what happens.
+            optional --trace
+        }
+
+        /// Try to break the lock on a real ensemble of three: servers and clients are killed, paused and cut off.
+        cmd chaos {
+            /// For how long.
+            optional --minutes minutes: f64
+            /// Which fault comes when.
+            optional --seed seed: u64
+            /// The control: without the fencing token, increments must be lost.
+            optional --control
+        }
+
+        /// Build deliberately wrong versions of the lock; the model or the simulation must tell each.
+        cmd mutants {
+            /// Only those with this in their name.
+            optional name: String
+            /// Ask every checker about every mutant, and print who tells which.
+            optional --all-checkers
+        }
+
+        /// Change the core at random with cargo-mutants, and count how much of that its tests notice.
+        cmd core-mutants {}
+
         /// Format the code and apply what clippy can repair by itself.
         cmd fix {}
     }

@@ -3,33 +3,47 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod core_mutants;
 mod deny;
 mod error;
+mod evidence;
 mod fix;
 mod flags;
+mod mutants;
 mod servers;
 mod suites;
 mod table;
 mod tally;
 mod test;
+mod tool;
 mod verify;
 
 use std::process::ExitCode;
 
+use error::Result;
 use flags::XtaskCmd;
+use tally::Tally;
 
 fn main() -> ExitCode {
-    let outcome = match flags::Xtask::from_env_or_exit().subcommand {
-        XtaskCmd::Test(test) => test::run(test.quick),
-        XtaskCmd::Verify(_) => verify::run(),
-        XtaskCmd::Fix(_) => fix::run(),
-    };
-    match outcome {
+    match run(flags::Xtask::from_env_or_exit().subcommand) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: XtaskCmd) -> Result<bool> {
+    match command {
+        XtaskCmd::Test(test) => test::run(test.quick),
+        XtaskCmd::Verify(_) => verify::run(),
+        XtaskCmd::Model(model) => command::run("model", evidence::model(model.size.as_deref().unwrap_or("ci"))?),
+        XtaskCmd::Sim(sim) => command::run("simulation", evidence::simulation(&sim)?),
+        XtaskCmd::Chaos(chaos) => command::run("chaos", evidence::chaos(&chaos)?),
+        XtaskCmd::Mutants(which) => mutants::run(which.name.as_deref(), which.all_checkers, &mut Tally::default()),
+        XtaskCmd::CoreMutants(_) => core_mutants::run(),
+        XtaskCmd::Fix(_) => fix::run(),
     }
 }

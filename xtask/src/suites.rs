@@ -20,6 +20,7 @@ pub(crate) struct Suite {
 /// All of them, by folder and name.
 pub(crate) fn find(root: &Path) -> Result<Vec<Suite>> {
     let mut packages = entries(root)?;
+    packages.extend(entries(&root.join("evidence"))?);
     packages.retain(|path| path.join("Cargo.toml").is_file());
     packages.insert(0, root.to_owned());
     let mut suites = Vec::new();

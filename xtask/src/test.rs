@@ -8,6 +8,7 @@ use crate::servers;
 use crate::suites::{self, Suite};
 use crate::table::{self, seconds};
 use crate::tally::Tally;
+use crate::{evidence, mutants};
 
 /// How the tests went. Its line is for the very end of the output, behind whatever else there is to say.
 pub(crate) struct Outcome {
@@ -74,6 +75,9 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
     }
     tally.finish();
     times.push(format!("tests {}", seconds(started.elapsed())));
+    if !quick {
+        succeeded &= evidence(&mut tally, &mut times)?;
+    }
 
     summarize(&tally);
     println!("\nZooKeeper: {}", found.as_ref().map_or("none was used", |servers| &servers.used));
@@ -84,7 +88,24 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
     if quick {
         tell_not_run(&not_run);
     }
-    Ok(Outcome::of(is_good(succeeded, &tally), &tally, not_run.iter().map(|suite| suite.tests).sum()))
+    let tests_not_run: u64 = not_run.iter().map(|suite| suite.tests).sum();
+    let checks_not_run = if quick { evidence::CHECKS + mutants::count()? } else { 0 };
+    Ok(Outcome::of(is_good(succeeded, &tally), &tally, tests_not_run + checks_not_run))
+}
+
+/// What is too slow without optimization: the model, many simulated histories, and that both see what is wrong.
+fn evidence(tally: &mut Tally, times: &mut Vec<String>) -> Result<bool> {
+    for (name, check) in evidence::checks()? {
+        let started = Instant::now();
+        let ok = command::run(name, check)?;
+        let failures = if ok { vec![] } else { vec!["found a violation, or could not run: see above".to_owned()] };
+        tally.add(name, u64::from(ok), &failures, started.elapsed().as_secs_f64());
+        times.push(format!("{name} {}", seconds(started.elapsed())));
+    }
+    let started = Instant::now();
+    let killed = mutants::run(None, false, tally)?;
+    times.push(format!("mutants {}", seconds(started.elapsed())));
+    Ok(killed)
 }
 
 fn run_cargo_test(name: &str, selection: &[&str], without: &[&str], tally: &mut Tally) -> Result<bool> {
@@ -126,7 +147,10 @@ fn summarize(tally: &Tally) {
 }
 
 fn tell_not_run(suites: &[Suite]) {
-    println!("\nNOT RUN, because of --quick: everything that needs a real ZooKeeper. These count as skipped:");
+    println!("\nNOT RUN, because of --quick: everything that needs a real ZooKeeper, and what takes minutes.");
+    println!("These count as skipped:");
     let row = |suite: &Suite| vec![suite.place.clone(), suite.tests.to_string(), "tests".to_owned()];
-    table::print(&suites.iter().map(row).collect::<Vec<_>>());
+    let mut rows: Vec<_> = suites.iter().map(row).collect();
+    rows.push(vec!["model, simulation, mutants".to_owned(), String::new(), "checks".to_owned()]);
+    table::print(&rows);
 }
