@@ -5,8 +5,6 @@ use std::fmt;
 /// What the name of a contender for exclusive ownership starts with.
 pub(crate) const EXCLUSIVE_PREFIX: &str = "lock-";
 
-const DIGITS: usize = 10;
-
 /// A contender's number in its queue: the lower, the earlier.
 ///
 /// The server takes it from the directory's change counter and pads it to ten digits. Servers up to 3.5 wrap it to
@@ -38,13 +36,10 @@ impl Sequence {
     /// assert_eq!(Sequence::of_node("lock-42"), None);
     /// ```
     pub fn of_node(name: &str) -> Option<Sequence> {
-        let digits = name.strip_prefix(EXCLUSIVE_PREFIX)?;
-        let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-        // Exactly as the server formats it: anything else was made by somebody else.
-        if unsigned.len() != DIGITS || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        digits.parse().ok().map(Sequence)
+        let sequence = name.strip_prefix(EXCLUSIVE_PREFIX)?.parse().ok().map(Sequence)?;
+        // Exactly as the server formats it: anything else was made by somebody else. Taken for a contender, it would
+        // be waited for under a name that does not exist.
+        (sequence.node_name() == name).then_some(sequence)
     }
 }
 
@@ -56,9 +51,8 @@ impl From<i32> for Sequence {
 
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As Java's `%010d` does it for the non-negative; for the negative as the servers that wrap do: the sign
-        // counts into the ten there, so `-2147483648` has eleven characters.
-        write!(f, "{:0width$}", self.0, width = if self.0 < 0 { DIGITS + 1 } else { DIGITS })
+        // As Java's `%010d`: a sign counts into the ten.
+        write!(f, "{:010}", self.0)
     }
 }
 
@@ -68,12 +62,13 @@ mod tests {
 
     #[test]
     fn names_of_contenders_round_trip() {
-        for number in [0, 1, 42, 999_999_999, i32::MAX, i32::MIN, -2_147_483_000] {
+        for number in [0, 1, 42, 999_999_999, i32::MAX, i32::MIN, -2_147_483_000, -5] {
             let sequence = Sequence::from(number);
             assert_eq!(Sequence::of_node(&sequence.node_name()), Some(sequence), "{number}");
         }
         assert_eq!(Sequence::from(42).node_name(), "lock-0000000042");
         assert_eq!(Sequence::from(i32::MIN).node_name(), "lock--2147483648");
+        assert_eq!(Sequence::from(-5).node_name(), "lock--000000005");
     }
 
     #[test]
@@ -91,6 +86,9 @@ mod tests {
             "lock- 000000001",
             "lock-9999999999",
             "lock--",
+            "lock--0000000000",
+            "lock--000000000",
+            "lock--0000000005",
             "lock-0000000001x",
             "_c_0-lock-0000000001",
             "aa__lock__0000000001",

@@ -450,6 +450,20 @@ async fn foreign_nodes_are_ignored() {
     drop(bed.lock.try_acquire().await.expect("no error").expect("free"));
 }
 
+/// Somebody made a node in the queue whose name reads as the number 0 with a sign. It parsed as a contender with the
+/// lowest number of all, so it was waited for, under the name `lock-0000000000`, which does not exist: the list, the
+/// look at that name, the list again, without an end and without a grant.
+#[tokio::test]
+async fn a_foreign_node_named_as_negative_zero_blocks_nobody() {
+    let bed = Bed::new().await;
+    let guard = soon(bed.lock.acquire()).await.expect("free");
+    guard.release().await.expect("released");
+    bed.memory.create(&format!("{QUEUE}/lock--0000000000"), b"foreign".to_vec());
+    let guard = soon(bed.lock.acquire()).await.expect("nobody else contends");
+    assert_eq!(bed.lock.contenders().await.expect("a list").len(), 1);
+    guard.release().await.expect("released");
+}
+
 #[tokio::test]
 async fn a_lock_may_lie_below_another_and_on_a_node_with_data() {
     let bed = Bed::new().await;
