@@ -9,6 +9,10 @@ use crate::error::Error;
 /// The longest owner name, in bytes.
 pub(crate) const OWNER_BYTES_MAX: usize = 256;
 
+/// The longest host name and id that are believed, in bytes.
+const HOST_BYTES_MAX: usize = 256;
+const ID_BYTES_MAX: usize = 64;
+
 /// Who a process is, as other contenders and operators see it.
 ///
 /// Any client that may read the lock's znodes sees it; put no secret into it.
@@ -31,7 +35,7 @@ impl Identity {
         if owner.len() > OWNER_BYTES_MAX {
             return Err(Error::TooLarge { what: "the owner name", bytes: owner.len(), bytes_max: OWNER_BYTES_MAX });
         }
-        if owner.is_empty() || owner.chars().any(char::is_control) {
+        if !is_one_line(&owner, OWNER_BYTES_MAX) {
             return Err(Error::InvalidConfig {
                 reason: "the owner name is empty or has control characters; give a short name such as billing-7".into(),
             });
@@ -73,9 +77,17 @@ impl fmt::Display for Identity {
     }
 }
 
+/// Fit to be shown to people: neither empty nor endless, and nothing that a terminal obeys.
+fn is_one_line(text: &str, bytes_max: usize) -> bool {
+    !text.is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
+}
+
 fn host_name() -> String {
     const CHARS_MAX: usize = 64;
-    rustix::system::uname().nodename().to_string_lossy().chars().take(CHARS_MAX).collect()
+    let system = rustix::system::uname();
+    let name: String =
+        system.nodename().to_string_lossy().chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect();
+    if name.is_empty() { "unnamed".to_owned() } else { name }
 }
 
 /// What a contender writes into its znode.
@@ -96,8 +108,15 @@ impl Ticket {
     }
 
     /// Parses the data of a contender's znode. `None`: it is not a ticket (another version, or somebody wrote there).
+    ///
+    /// Whatever parses is fit to be shown: its texts are short and have no control characters.
     pub fn parse(data: &[u8]) -> Option<Self> {
-        serde_json::from_slice(data).ok()
+        let ticket: Self = serde_json::from_slice(data).ok()?;
+        let Identity { owner, host, .. } = &ticket.identity;
+        let is_fit = is_one_line(&ticket.id, ID_BYTES_MAX)
+            && is_one_line(owner, OWNER_BYTES_MAX)
+            && is_one_line(host, HOST_BYTES_MAX);
+        is_fit.then_some(ticket)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -137,6 +156,28 @@ mod tests {
     fn foreign_data_is_no_ticket() {
         for data in [&b""[..], b"10.0.0.1", b"__REVOKE__", b"{}", b"\xff\xfe", b"[1,2]", b"{\"id\":1}"] {
             assert_eq!(Ticket::parse(data), None, "{data:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_disturb_a_reader_is_no_ticket() {
+        let with = |id: &str, owner: &str, host: &str| {
+            let identity = Identity { owner: owner.to_owned(), host: host.to_owned(), pid: 1 };
+            Ticket::parse(&Ticket { id: id.to_owned(), identity, since_unix_ms: 5 }.to_bytes())
+        };
+        assert!(with("0", "a", "b").is_some());
+        let long = "x".repeat(257);
+        for (id, owner, host) in [
+            ("0", "\u{1b}[2J", "b"),
+            ("0", "a", "b\n"),
+            ("0\0", "a", "b"),
+            ("", "a", "b"),
+            ("0", "", "b"),
+            ("0", &long, "b"),
+            ("0", "a", &long),
+            (&long, "a", "b"),
+        ] {
+            assert_eq!(with(id, owner, host), None, "{id:?} {owner:?} {host:?}");
         }
     }
 
