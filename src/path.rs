@@ -121,11 +121,18 @@ fn check(path: &str) -> Result<(), &'static str> {
     if path == "/zookeeper" || path.starts_with("/zookeeper/") {
         return Err("/zookeeper belongs to the servers");
     }
-    for component in path[1..].split('/') {
+    if path[1..].split('/').any(|component| component == QUEUE_NAME) {
+        return Err("the component _fairlock is reserved for the queues of this library");
+    }
+    check_components(&path[1..])
+}
+
+/// Checks what `PathUtils.validatePath` of ZooKeeper checks behind the first slash.
+pub(crate) fn check_components(path: &str) -> Result<(), &'static str> {
+    for component in path.split('/') {
         match component {
             "" => return Err("it has an empty component (//)"),
             "." | ".." => return Err("it has a . or .. component"),
-            QUEUE_NAME => return Err("the component _fairlock is reserved for the queues of this library"),
             _ => {}
         }
     }

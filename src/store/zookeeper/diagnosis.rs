@@ -8,11 +8,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::path::check_components;
 use crate::store::StoreError;
 
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 const SERVERS_MAX: usize = 9;
 const DEFAULT_PORT: &str = "2181";
+
+/// What may stand in front of a server.
+const SCHEMES: [&str; 2] = ["tcp://", "tcp+tls://"];
 
 /// What was found at an address.
 enum Finding {
@@ -26,20 +30,59 @@ enum Finding {
 
 /// Refuses what cannot be a connect string, before anything is sent.
 pub(super) fn check_connect_string(servers: &str) -> Result<(), Error> {
-    let reason = if servers.trim().is_empty() {
-        "it is empty"
-    } else if servers.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        "it has white space or control characters"
-    } else if addresses(servers).any(|address| address.is_empty() || address.starts_with(':')) {
-        "a server has no host"
-    } else if addresses(servers).any(|address| port_of(address).is_some_and(|port| port.parse::<u16>().is_err())) {
-        "a port is not a number up to 65535"
-    } else {
-        return Ok(());
-    };
-    Err(Error::InvalidConfig {
+    check_servers(servers).map_err(|reason| Error::InvalidConfig {
         reason: format!("the connect string {servers:?} is malformed: {reason}; give host:port,host:port/root"),
     })
+}
+
+fn check_servers(servers: &str) -> Result<(), String> {
+    if servers.trim().is_empty() {
+        return Err("it is empty".into());
+    }
+    if servers.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("it has white space or control characters".into());
+    }
+    let mut remaining = servers.split(',').peekable();
+    while let Some(server) = remaining.next() {
+        let server = SCHEMES.iter().find_map(|scheme| server.strip_prefix(scheme)).unwrap_or(server);
+        if server.contains("://") {
+            return Err("a scheme is neither tcp:// nor tcp+tls://".into());
+        }
+        let (address, root) = server.split_once('/').unwrap_or((server, ""));
+        if remaining.peek().is_some() && address.len() != server.len() {
+            return Err("a root stands behind the last server only, and counts for all".into());
+        }
+        check_address(address)?;
+        if !root.is_empty() {
+            check_components(root).map_err(|reason| format!("its root is wrong: {reason}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_address(address: &str) -> Result<(), &'static str> {
+    let port = port_of(address);
+    let host = match port {
+        Some(port) => &address[..address.len() - port.len() - 1],
+        None => address,
+    };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').ok_or("the bracket of an IPv6 address is not closed before its port")?,
+        None if host.contains(':') => return Err("an IPv6 address is not in brackets, or a server has two ports"),
+        None => host,
+    };
+    if name.is_empty() {
+        return Err("a server has no host");
+    }
+    if name.contains(['[', ']']) {
+        return Err("a bracket stands in a host's name");
+    }
+    // A sign is no part of a port, but of what parses as a number.
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|number| number > 0);
+    if !port.is_none_or(is_port) {
+        return Err("a port is not a number from 1 to 65535");
+    }
+    Ok(())
 }
 
 /// The error for servers that gave no session.
@@ -130,11 +173,48 @@ mod tests {
 
     #[test]
     fn connect_strings_are_checked() {
-        for good in ["a", "a:2181", "a:1,b:2/app", "[::1]:2181/x", "tcp://a:1,b", "10.0.0.1:2181,10.0.0.2:2181"] {
+        for good in [
+            "a",
+            "a:2181",
+            "a:1,b:2/app",
+            "a/",
+            "[::1]:2181/x",
+            "[::1]",
+            "tcp://a:1,tcp+tls://b",
+            "10.0.0.1:2181,10.0.0.2:2181",
+        ] {
             assert!(check_connect_string(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", "a b:1", "a:1,,b:2", ":2181", "a:x", "a:99999", "a:1\n", "/app", "a:"] {
-            assert!(matches!(check_connect_string(bad), Err(Error::InvalidConfig { .. })), "{bad:?}");
+        for (bad, part) in [
+            ("", "empty"),
+            (" ", "empty"),
+            ("a b:1", "white space"),
+            ("a:1\n", "white space"),
+            ("a:1,,b:2", "no host"),
+            (":2181", "no host"),
+            ("[]:1", "no host"),
+            ("/app", "no host"),
+            ("a:x", "port"),
+            ("a:0", "port"),
+            ("a:+1", "port"),
+            ("a:99999", "port"),
+            ("a:", "port"),
+            ("a:1:2", "two ports"),
+            ("fe80::1", "brackets"),
+            ("[::1", "not closed"),
+            ("[::1]x:1", "not closed"),
+            ("a]:1", "bracket"),
+            ("http://a:1", "scheme"),
+            ("tcp://tcp://a", "scheme"),
+            ("a/x,b", "last server"),
+            ("a/,b", "last server"),
+            ("a//x", "empty component"),
+            ("a/x/", "empty component"),
+            ("a/../x", ". or .."),
+        ] {
+            let error = check_connect_string(bad).expect_err(bad);
+            assert!(matches!(error, Error::InvalidConfig { .. }), "{bad:?}: {error:?}");
+            assert!(error.to_string().contains(part), "{bad:?}: {error}");
         }
     }
 
