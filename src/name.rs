@@ -36,10 +36,15 @@ impl Sequence {
     /// assert_eq!(Sequence::of_node("lock-42"), None);
     /// ```
     pub fn of_node(name: &str) -> Option<Sequence> {
-        let sequence = name.strip_prefix(EXCLUSIVE_PREFIX)?.parse().ok().map(Sequence)?;
+        let digits = name.strip_prefix(EXCLUSIVE_PREFIX)?;
+        let number: i32 = digits.parse().ok()?;
         // Exactly as the server formats it: anything else was made by somebody else. Taken for a contender, it would
-        // be waited for under a name that does not exist.
-        (sequence.node_name() == name).then_some(sequence)
+        // be waited for under a name that does not exist. Not compared as text: a list may be long.
+        let is_canonical = match digits.as_bytes() {
+            [b'-', unsigned @ ..] => number < 0 && (unsigned.len() == 9 || unsigned.len() == 10 && unsigned[0] != b'0'),
+            unsigned => unsigned.len() == 10 && unsigned[0] != b'+',
+        };
+        is_canonical.then_some(Sequence(number))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests share: a server, proxies, clients, and patience.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -92,6 +93,26 @@ pub(crate) async fn wait_for_nodes(client: &zk::Client, path: &str, count: usize
     if met.await.is_err() {
         panic!("{path} should have {count} nodes, has {last:?}");
     }
+}
+
+/// Builds a program that is one of the tests' processes, which cargo does by itself only when it builds everything, and
+/// says where it is.
+pub(crate) async fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this program has a path");
+    // Cargo puts examples beside the folder of the tests, in a folder of the profile.
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("a target folder");
+    let profile = match folder.file_name().and_then(|name| name.to_str()).expect("a profile") {
+        "debug" => "dev",
+        other => other,
+    };
+    let built = tokio::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "fairlock", "--profile", profile, "--example", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .await
+        .expect("cargo runs");
+    assert!(built.success(), "{name} cannot be built");
+    folder.join("examples").join(name)
 }
 
 #[track_caller]

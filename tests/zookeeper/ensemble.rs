@@ -1,6 +1,5 @@
 //! The lock on an ensemble of three: order across processes, and leaders that die.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use fairlock_testcontainers::Ensemble;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
-use crate::bed::{connect, nodes, raw, soon, unused_path, wait_for_nodes};
+use crate::bed::{connect, nodes, program, raw, soon, unused_path, wait_for_nodes};
 
 const PROCESSES: usize = 4;
 const CLIENTS_EACH: usize = 8;
@@ -35,25 +34,11 @@ fn parse(line: &str) -> Held {
     }
 }
 
-/// Builds the worker, which cargo does by itself only when it builds everything, and says where it is.
-async fn worker() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "fairlock", "--example", "contention_worker"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .await
-        .expect("cargo runs");
-    assert!(built.success(), "the worker cannot be built");
-    let test = std::env::current_exe().expect("this program has a path");
-    // Cargo puts examples beside the folder of the tests.
-    test.parent().and_then(|deps| deps.parent()).expect("a target folder").join("examples/contention_worker")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grants_follow_creation_across_processes() {
     let ensemble = Ensemble::start().await.expect("an ensemble");
     let path = unused_path();
-    let worker = worker().await;
+    let worker = program("contention_worker").await;
     let started = Instant::now();
     let mut processes = JoinSet::new();
     for _ in 0..PROCESSES {

@@ -18,8 +18,11 @@ use fairlock::{Error, LockPath, QueuePath, Ticket};
 /// What does not hold, in words.
 pub type Verdict = Result<(), String>;
 
-/// A target by its name, and the name of its folder of inputs.
-pub const TARGETS: [(&str, fn(&[u8]) -> Verdict); 5] = [
+/// A target: its name, which is that of its folder of inputs too, and its check.
+pub type Target = (&'static str, fn(&[u8]) -> Verdict);
+
+/// All of them.
+pub const TARGETS: [Target; 5] = [
     ("node_names", node_names),
     ("tickets", tickets),
     ("lock_paths", lock_paths),
@@ -185,7 +188,7 @@ pub fn path_is_fit_for_zookeeper(parse: impl Fn(&str) -> Result<LockPath, Error>
 fn is_address(address: &str) -> bool {
     let (host, port) = match address.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(None) => return false,
-        Some(Some((host, rest))) if rest.is_empty() => (host, None),
+        Some(Some((host, ""))) => (host, None),
         Some(Some((host, rest))) => match rest.strip_prefix(':') {
             Some(port) => (host, Some(port)),
             None => return false,
