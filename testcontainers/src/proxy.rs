@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -20,7 +21,7 @@ pub use rules::{Close, Direction, Which};
 pub use wire::{EventKind, Operation};
 
 use crate::error::Error;
-use rules::{Action, Shared};
+use rules::{Action, Gate, Shared};
 
 /// A proxy in front of one server. It accepts many connections, and each fault applies to all of them.
 ///
@@ -30,6 +31,7 @@ use rules::{Action, Shared};
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
+    server: Arc<str>,
     accepting: JoinHandle<()>,
 }
 
@@ -44,8 +46,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::io("open the proxy's socket"))?;
         let address = listener.local_addr().map_err(Error::io("open the proxy's socket"))?;
         let shared = Arc::new(Shared::new());
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), Arc::from(server.into())));
-        Ok(Self { shared, address, accepting })
+        let server: Arc<str> = Arc::from(server.into());
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), Arc::clone(&server)));
+        Ok(Self { shared, address, server, accepting })
     }
 
     /// Where clients connect: `127.0.0.1:PORT`.
@@ -72,6 +75,47 @@ impl Proxy {
     /// Whether new connections are closed at once. Present ones stay.
     pub fn refuse(&self, refuse: bool) {
         self.shared.change(|state| state.refuse = refuse);
+    }
+
+    /// Lets new connections wait, as if the server were slow to accept them, until
+    /// [`release_connections`](Self::release_connections). So a client comes back at a moment of the test's choice,
+    /// without the pauses that follow a refusal.
+    pub fn hold_connections(&self) {
+        self.shared.change(|state| state.hold_connections = true);
+    }
+
+    /// Lets the connections through that were held, and holds no more.
+    pub fn release_connections(&self) {
+        self.shared.change(|state| state.hold_connections = false);
+    }
+
+    /// The id of the session that the server has granted or resumed last through this proxy.
+    #[must_use]
+    pub fn session(&self) -> Option<i64> {
+        self.shared.look().session.as_ref().map(|session| session.id)
+    }
+
+    /// Ends the session that the server has granted or resumed last, at once, as its expiry would: another connection
+    /// takes it over and closes it. The client is cut off afterwards, so that it finds its session ended when it comes
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such session, or the server cannot be reached.
+    pub async fn end_session(&self) -> Result<(), Error> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let session = self.shared.look().session.clone();
+        let end = async {
+            let session = session.ok_or_else(|| std::io::Error::other("no session was granted yet"))?;
+            let mut stream = TcpStream::connect(&*self.server).await?;
+            stream.write_all(&wire::take_over_and_close(&session)).await?;
+            // The server closes the connection when the session has ended.
+            stream.read_to_end(&mut Vec::new()).await
+        };
+        self.shared.change(|state| state.hold_ends = true);
+        let ended = tokio::time::timeout(PATIENCE, end).await;
+        self.shared.change(|state| state.hold_ends = false);
+        ended.unwrap_or_else(|elapsed| Err(elapsed.into())).map(drop).map_err(Error::io("end a session"))
     }
 
     /// Swallows everything in this direction, also the ends of connections, in addition to what is swallowed already.
@@ -112,11 +156,18 @@ impl Proxy {
         self.arm(which.into(), Action::DropRequest(close))
     }
 
+    /// Sets a trap: the next such request is held back, with everything behind it on that connection, until the handle
+    /// decides.
+    pub fn hold_request(&self, which: impl Into<Which>) -> Hold {
+        let (gate, state) = watch::channel(Gate::Shut);
+        Hold { trap: self.arm(which.into(), Action::HoldRequest(state)), gate }
+    }
+
     /// Sets a trap: the next reply to such a request is held back, with everything behind it on that connection, until
-    /// the handle is let go or dropped.
+    /// the handle decides.
     pub fn hold_reply(&self, which: impl Into<Which>) -> Hold {
-        let (gate, closed) = watch::channel(false);
-        Hold { trap: self.arm(which.into(), Action::HoldReply(closed)), gate }
+        let (gate, state) = watch::channel(Gate::Shut);
+        Hold { trap: self.arm(which.into(), Action::HoldReply(state)), gate }
     }
 
     /// Holds watch notifications back; replies pass meanwhile. Those of a connection that ends are lost.
@@ -225,28 +276,50 @@ impl Trap {
     }
 }
 
-/// A reply that is held back, or will be. Dropping it lets the reply go, or takes the trap away.
+/// A request or a reply that is held back, or will be. Dropping it lets the frame go, or takes the trap away.
 #[derive(Debug)]
-#[must_use = "dropping it lets the reply go"]
+#[must_use = "dropping it lets the frame go"]
 pub struct Hold {
     trap: Trap,
-    gate: watch::Sender<bool>,
+    gate: watch::Sender<Gate>,
 }
 
 impl Hold {
-    /// Waits until there is a reply that is held.
+    /// Waits until there is a frame that is held.
     pub async fn held(&self) {
         self.trap.sprung().await;
     }
 
-    /// Lets the reply go, and what is behind it.
+    /// Lets the frame go, and what is behind it.
     pub fn let_go(self) {}
+
+    /// Lets the frame go, and what is behind it, and closes the connection at both ends: whether the other side takes
+    /// notice of what it got is open.
+    pub fn let_go_and_close(self, close: Close) {
+        self.decide(Gate::CloseBehind(close));
+    }
+
+    /// Loses the frame, and what is behind it, and closes the connection.
+    pub fn lose(self, close: Close) {
+        self.decide(Gate::Lose(close));
+    }
+
+    fn decide(&self, decision: Gate) {
+        self.trap.take_away();
+        // The first decision counts: dropping comes after it.
+        self.gate.send_if_modified(|gate| {
+            let is_first = *gate == Gate::Shut;
+            if is_first {
+                *gate = decision;
+            }
+            is_first
+        });
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.trap.take_away();
-        self.gate.send_replace(true);
+        self.decide(Gate::Open);
     }
 }
 

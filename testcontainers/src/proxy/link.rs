@@ -10,7 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::rules::{Close, Direction, Item, Shared, Verdict};
+use super::rules::{Close, Direction, Gate, Item, Shared, Verdict};
 use super::wire::{self, Length};
 
 /// How long a client may take to close its end of a connection that was closed in good order.
@@ -26,7 +26,10 @@ pub(super) async fn serve(shared: Arc<Shared>, upstream: Arc<str>, client: TcpSt
     let server = tokio::select! {
         biased;
         _ = closing.wait_for(Option::is_some) => None,
-        server = TcpStream::connect(&*upstream) => server.ok(),
+        server = async {
+            shared.wait_until(|state| !state.hold_connections).await;
+            TcpStream::connect(&*upstream).await
+        } => server.ok(),
     };
     let Some(server) = server else {
         // Nobody listens there, and a reset is the nearest to what the client would see without a proxy.
@@ -157,7 +160,18 @@ async fn write(half: &mut OwnedWriteHalf, mut items: mpsc::UnboundedReceiver<Ite
             }
             Item::Gate(mut gate) => {
                 let _ = writer.flush().await;
-                let _ = gate.wait_for(|open| *open).await;
+                let gate = gate.wait_for(|gate| *gate != Gate::Shut).await.map_or(Gate::Open, |gate| *gate);
+                match gate {
+                    Gate::Shut | Gate::Open => {}
+                    Gate::Lose(close) => return Err(close),
+                    Gate::CloseBehind(close) => {
+                        while let Ok(Item::Bytes(_, bytes)) = items.try_recv() {
+                            let _ = writer.write_all(&bytes).await;
+                        }
+                        let _ = writer.flush().await;
+                        return Err(close);
+                    }
+                }
             }
             Item::End(due) => {
                 wait(&mut writer, due).await;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::counts::Counts;
 use super::log::{Log, What};
-use super::wire::{self, FromServer, Operation};
+use super::wire::{self, FromServer, Operation, SessionKey};
 
 /// How a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,29 +31,47 @@ pub enum Direction {
     Both,
 }
 
-/// Which requests or replies a trap waits for: an [`Operation`], or an operation and the beginning of a path.
+/// Which requests or replies a trap waits for: an [`Operation`], an operation and the beginning of a path, or an
+/// operation and a whole path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Which {
     operation: Operation,
-    path: Option<String>,
+    path: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Below(String),
+    At(String),
 }
 
 impl From<Operation> for Which {
     fn from(operation: Operation) -> Self {
-        Self { operation, path: None }
+        Self { operation, path: Place::Anywhere }
     }
 }
 
 impl<P: Into<String>> From<(Operation, P)> for Which {
     fn from((operation, path): (Operation, P)) -> Self {
-        Self { operation, path: Some(path.into()) }
+        Self { operation, path: Place::Below(path.into()) }
     }
 }
 
 impl Which {
+    /// An operation on exactly this path.
+    #[must_use]
+    pub fn at(operation: Operation, path: impl Into<String>) -> Self {
+        Self { operation, path: Place::At(path.into()) }
+    }
+
     fn fits(&self, operation: Operation, path: Option<&str>) -> bool {
         self.operation == operation
-            && self.path.as_ref().is_none_or(|start| path.is_some_and(|path| path.starts_with(start)))
+            && match &self.path {
+                Place::Anywhere => true,
+                Place::Below(start) => path.is_some_and(|path| path.starts_with(start)),
+                Place::At(whole) => path == Some(whole),
+            }
     }
 }
 
@@ -62,7 +80,32 @@ impl Which {
 pub(super) enum Action {
     DropRequest(Close),
     DropReply(Close),
-    HoldReply(watch::Receiver<bool>),
+    HoldRequest(watch::Receiver<Gate>),
+    HoldReply(watch::Receiver<Gate>),
+}
+
+impl Action {
+    fn is_of_request(&self) -> bool {
+        matches!(self, Self::DropRequest(_) | Self::HoldRequest(_))
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::DropRequest(close) | Self::DropReply(close) => Verdict::DropAndClose(close),
+            Self::HoldRequest(gate) | Self::HoldReply(gate) => Verdict::PassThrough(gate),
+        }
+    }
+}
+
+/// What holds a frame back, with everything behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    Shut,
+    Open,
+    /// What is held passes, and the connection is closed behind it.
+    CloseBehind(Close),
+    /// What is held is lost, and the connection is closed.
+    Lose(Close),
 }
 
 #[derive(Debug)]
@@ -78,8 +121,8 @@ pub(super) struct Armed {
 pub(super) enum Item {
     /// Not before the instant, if there is one.
     Bytes(Option<Instant>, Vec<u8>),
-    /// Nothing more until this becomes true or its sender is gone.
-    Gate(watch::Receiver<bool>),
+    /// Nothing more while this is shut.
+    Gate(watch::Receiver<Gate>),
     /// The other side has ended its direction.
     End(Option<Instant>),
     /// Close the whole connection.
@@ -102,6 +145,12 @@ pub(super) struct Link {
 pub(super) struct State {
     pub(super) delay: Duration,
     pub(super) refuse: bool,
+    /// New connections wait, and do not reach the server.
+    pub(super) hold_connections: bool,
+    /// The ends of connections do not reach the clients: a session is being ended.
+    pub(super) hold_ends: bool,
+    /// The one that a server has granted or resumed last.
+    pub(super) session: Option<SessionKey>,
     pub(super) swallow_to_server: bool,
     pub(super) swallow_to_client: bool,
     pub(super) only_pings: bool,
@@ -126,7 +175,7 @@ pub(super) enum Verdict {
     Answer(Vec<u8>),
     DropAndClose(Close),
     /// It passes, and everything behind it, when the gate opens.
-    PassThrough(watch::Receiver<bool>),
+    PassThrough(watch::Receiver<Gate>),
 }
 
 impl State {
@@ -167,7 +216,7 @@ impl State {
     pub(super) fn holds_end(&self, direction: Direction) -> bool {
         match direction {
             Direction::ToServer => self.swallow_to_server || self.only_pings,
-            Direction::ToClient => self.swallow_to_client || self.only_pings,
+            Direction::ToClient => self.swallow_to_client || self.only_pings || self.hold_ends,
             Direction::Both => false,
         }
     }
@@ -189,7 +238,7 @@ impl State {
         let Some(link) = self.links.get_mut(&id) else { return Verdict::Keep };
         let swallow = self.swallow_to_server || self.only_pings;
         if !std::mem::replace(&mut link.client_shook, true) {
-            return if swallow { Verdict::Keep } else { Verdict::Pass };
+            return if swallow { Verdict::Keep } else { self.spring(true, Operation::CreateSession, None) };
         }
         let Some(request) = wire::request(frame.get(4..).unwrap_or_default()) else {
             return if swallow { Verdict::Keep } else { Verdict::Pass };
@@ -203,15 +252,20 @@ impl State {
         if swallow {
             return Verdict::Keep;
         }
-        let trap = self.armed.iter().position(|trap| {
-            matches!(trap.action, Action::DropRequest(_)) && trap.which.fits(operation, request.path.as_deref())
-        });
-        if let Some(Armed { action: Action::DropRequest(close), sprung, .. }) = trap.map(|at| self.armed.remove(at)) {
-            sprung.send_replace(true);
-            return Verdict::DropAndClose(close);
-        }
+        let path = request.path.clone();
         link.outstanding.push_back(request);
-        Verdict::Pass
+        self.spring(true, operation, path.as_deref())
+    }
+
+    /// Springs the first trap that is set for such a request or reply.
+    fn spring(&mut self, is_request: bool, operation: Operation, path: Option<&str>) -> Verdict {
+        let trap = self
+            .armed
+            .iter()
+            .position(|trap| trap.action.is_of_request() == is_request && trap.which.fits(operation, path));
+        let Some(Armed { action, sprung, .. }) = trap.map(|at| self.armed.remove(at)) else { return Verdict::Pass };
+        sprung.send_replace(true);
+        action.verdict()
     }
 
     /// Judges a frame, which is given with its length field.
@@ -220,7 +274,10 @@ impl State {
         let Some(link) = self.links.get_mut(&id) else { return Verdict::Keep };
         let pass = if self.swallow_to_client { Verdict::Keep } else { Verdict::Pass };
         if !std::mem::replace(&mut link.server_shook, true) {
-            return pass;
+            if let Some(session) = wire::session(frame.get(4..).unwrap_or_default()) {
+                self.session = Some(session);
+            }
+            return if self.swallow_to_client { pass } else { self.spring(false, Operation::CreateSession, None) };
         }
         match wire::from_server(frame.get(4..).unwrap_or_default()) {
             None => pass,
@@ -249,15 +306,7 @@ impl State {
                 if self.swallow_to_client {
                     return Verdict::Keep;
                 }
-                let trap = self.armed.iter().position(|trap| {
-                    !matches!(trap.action, Action::DropRequest(_)) && trap.which.fits(operation, path.as_deref())
-                });
-                let Some(Armed { action, sprung, .. }) = trap.map(|at| self.armed.remove(at)) else { return pass };
-                sprung.send_replace(true);
-                match action {
-                    Action::DropReply(close) | Action::DropRequest(close) => Verdict::DropAndClose(close),
-                    Action::HoldReply(gate) => Verdict::PassThrough(gate),
-                }
+                self.spring(false, operation, path.as_deref())
             }
         }
     }

@@ -90,6 +90,9 @@ operations! {
     SetWatches2 = 105,
     /// addWatch
     AddWatch = 106,
+    /// The handshake that opens a session, or resumes it on a new connection. It counts only in bytes and is not in the
+    /// log, but traps may wait for it.
+    CreateSession = -10,
     /// The end of a session.
     CloseSession = -11,
 }
@@ -174,6 +177,7 @@ pub(crate) fn request(frame: &[u8]) -> Option<Request> {
         | Operation::Auth
         | Operation::SetWatches
         | Operation::SetWatches2
+        | Operation::CreateSession
         | Operation::CloseSession
         | Operation::Reconfig
         | Operation::Other(_) => None,
@@ -203,6 +207,42 @@ pub(crate) fn from_server(frame: &[u8]) -> Option<FromServer> {
     let kind = EventKind::from_code(int(&mut rest)?);
     let _state = int(&mut rest)?;
     Some(FromServer::Event { kind, path: text(&mut rest)? })
+}
+
+/// A session as a server names it in its answer to the handshake: enough to take it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SessionKey {
+    pub(crate) id: i64,
+    password: Vec<u8>,
+}
+
+/// Parses a frame's content as a server's answer to the handshake; nothing if it grants no session.
+pub(crate) fn session(frame: &[u8]) -> Option<SessionKey> {
+    let mut rest = frame;
+    let [_version, _timeout] = [int(&mut rest)?, int(&mut rest)?];
+    let id = i64::from_be_bytes(take(&mut rest)?);
+    let length = usize::try_from(int(&mut rest)?).ok()?;
+    let password = rest.get(..length)?.to_vec();
+    (id != 0).then_some(SessionKey { id, password })
+}
+
+/// The whole frames that take a session over and close it.
+pub(crate) fn take_over_and_close(session: &SessionKey) -> Vec<u8> {
+    let mut hello = Vec::new();
+    hello.extend(0_i32.to_be_bytes());
+    hello.extend(0_i64.to_be_bytes());
+    hello.extend(4_000_i32.to_be_bytes());
+    hello.extend(session.id.to_be_bytes());
+    hello.extend(i32::try_from(session.password.len()).unwrap_or_default().to_be_bytes());
+    hello.extend(&session.password);
+    hello.push(0);
+    let close = [1, Operation::CloseSession.code()].map(i32::to_be_bytes).concat();
+    let mut frames = Vec::new();
+    for body in [hello, close] {
+        frames.extend(i32::try_from(body.len()).unwrap_or_default().to_be_bytes());
+        frames.extend(body);
+    }
+    frames
 }
 
 /// A whole frame that answers a ping.
@@ -310,6 +350,16 @@ mod tests {
         let frame = answer_to_ping(9);
         assert_eq!(frame[..4], 16_i32.to_be_bytes());
         assert_eq!(from_server(&frame[4..]), Some(FromServer::Reply { xid: -2, zxid: 9, err: 0 }));
+    }
+
+    #[test]
+    fn a_granted_session_is_read_and_a_refused_one_is_none() {
+        let answer = |id: i64| [ints(&[0, 4_000]), id.to_be_bytes().to_vec(), ints(&[2]), vec![7, 8], vec![0]].concat();
+        assert_eq!(session(&answer(5)), Some(SessionKey { id: 5, password: vec![7, 8] }));
+        assert_eq!(session(&answer(0)), None);
+        for end in 0..22 {
+            assert_eq!(session(&answer(5)[..end]), None, "{end}");
+        }
     }
 
     #[test]

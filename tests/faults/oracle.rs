@@ -1,0 +1,226 @@
+//! What must be true after every fault, whichever request it struck; the promises are those of docs/PROTOCOL.md.
+//!
+//! The disturbed contender's future ends, as documented: granted, released, or with an error that says to try again.
+//! Its place in the queue is kept if its session survives: who entered later is granted later. It has one node at most,
+//! and none in the end. An undisturbed contender is granted after it, stays valid, and keeps its node. Tokens rise. A
+//! guard that was cut off is invalid before the next contender is granted.
+
+use std::time::Duration;
+
+use fairlock::{Error, FencingToken, Guard, LossReason, Mutex, Retry};
+use fairlock_testcontainers::Hold;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::fault::Fault;
+use crate::stage::{Acquiring, Stage};
+
+/// What a holder may take to learn of a loss that the server has decided.
+const NOTICE: Duration = Duration::from_millis(200);
+
+/// What the disturbed holder is doing.
+pub(crate) enum Doing {
+    /// Nothing: the request is made in the background.
+    Holding(Guard),
+    Releasing(JoinHandle<Result<(), Error>>, FencingToken),
+    /// It creates this node.
+    Writing(JoinHandle<(Guard, Result<(), Error>)>, FencingToken, String),
+}
+
+impl Stage {
+    /// The disturbed contender waits, or is about to, behind a holder, and its request is trapped.
+    pub(crate) async fn waits_behind(&self, holder: Guard, lock: Mutex, hold: Hold, mut acquiring: Acquiring) {
+        let token = holder.fencing_token();
+        let struck = self.strike(hold).await;
+        if self.fault.ends_session() {
+            let second = self.second_enters().await;
+            self.soon("the holder's release", holder.release()).await.expect("released");
+            let second = self.successor(second, token).await;
+            let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
+            assert!(!matches!(&early, Some(Ok(guard)) if guard.is_valid()), "two valid guards");
+            self.heal(struck).await;
+            let ended = match early {
+                Some(ended) => ended,
+                None => self.soon("the disturbed future", acquiring).await.expect("no panic"),
+            };
+            self.not_granted(ended).await;
+            self.settle(Some(lock), second).await;
+        } else {
+            self.until("the disturbed contender's node", async || self.own_nodes().await == 1).await;
+            let second = self.second_enters().await;
+            self.heal(struck).await;
+            self.soon("the holder's release", holder.release()).await.expect("released");
+            let guard = self.granted(acquiring).await;
+            assert!(guard.fencing_token() > token, "tokens rise");
+            self.held_then_released(lock, guard, second).await;
+        }
+    }
+
+    /// The disturbed contender finds the lock free, and its request is trapped.
+    pub(crate) async fn finds_it_free(&self, lock: Mutex, hold: Hold, mut acquiring: Acquiring) {
+        let struck = self.strike(hold).await;
+        if self.fault.ends_session() {
+            let second = self.granted(self.acquire(&self.other)).await;
+            let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
+            assert!(!matches!(&early, Some(Ok(guard)) if guard.is_valid()), "two valid guards");
+            self.heal(struck).await;
+            let ended = match early {
+                Some(ended) => ended,
+                None => self.soon("the disturbed future", acquiring).await.expect("no panic"),
+            };
+            self.not_granted(ended).await;
+            self.settle(Some(lock), second).await;
+        } else {
+            self.heal(struck).await;
+            let guard = self.granted(acquiring).await;
+            let second = self.second_enters().await;
+            self.held_then_released(lock, guard, second).await;
+        }
+    }
+
+    /// The disturbed contender holds the lock, another waits behind it, and a request of the holder is trapped.
+    pub(crate) async fn holds(&self, lock: Option<Mutex>, doing: Doing, second: Acquiring, hold: Hold) {
+        let token = match &doing {
+            Doing::Holding(guard) => guard.fencing_token(),
+            Doing::Releasing(_, token) | Doing::Writing(_, token, _) => *token,
+        };
+        let struck = self.strike(hold).await;
+        if self.fault.ends_session() {
+            let second = self.successor(second, token).await;
+            match &doing {
+                Doing::Holding(guard) if self.fault == Fault::SessionExpired => {
+                    let noticed = timeout(NOTICE, guard.lost()).await;
+                    assert!(noticed.is_ok() && !guard.is_valid(), "the loss was not noticed in {NOTICE:?}");
+                }
+                Doing::Holding(guard) => assert!(!guard.is_valid(), "two valid guards"),
+                Doing::Releasing(..) | Doing::Writing(..) => {}
+            }
+            let written = self.is_written(&doing).await;
+            self.heal(struck).await;
+            match doing {
+                Doing::Holding(guard) => self.is_lost(guard).await,
+                Doing::Releasing(releasing, _) => {
+                    let released = self.soon("the release", releasing).await.expect("no panic");
+                    assert!(matches!(released, Ok(()) | Err(Error::LockLost { .. })), "{released:?}");
+                }
+                Doing::Writing(writing, _, path) => {
+                    let (guard, outcome) = self.soon("the write", writing).await.expect("no panic");
+                    assert!(
+                        matches!(outcome, Err(Error::UnknownOutcome { .. } | Error::LockLost { .. })),
+                        "{outcome:?}"
+                    );
+                    let again = guard.transaction().create(format!("{path}-again"), b"").commit().await;
+                    assert!(matches!(again, Err(Error::LockLost { .. })), "{again:?}");
+                    self.is_lost(guard).await;
+                    assert_eq!(Some(self.exists(&path).await), written, "written after the next was granted");
+                }
+            }
+            self.settle(lock, second).await;
+        } else {
+            self.heal(struck).await;
+            let guard = match doing {
+                Doing::Holding(guard) => Some(guard),
+                Doing::Releasing(releasing, _) => {
+                    let released = self.soon("the release", releasing).await.expect("no panic");
+                    assert!(released.is_ok() || self.may_be_lost(&released), "{released:?}");
+                    None
+                }
+                Doing::Writing(writing, _, path) => {
+                    let (guard, outcome) = self.soon("the write", writing).await.expect("no panic");
+                    match (self.fault, &outcome) {
+                        (Fault::ReplyDelayed, Ok(())) | (_, Err(Error::UnknownOutcome { .. })) => {}
+                        _ => panic!("{outcome:?}"),
+                    }
+                    if let Some(executed) = self.fault.is_executed() {
+                        assert_eq!(self.exists(&path).await, executed);
+                    }
+                    Some(guard)
+                }
+            };
+            if let Some(guard) = guard {
+                if !guard.is_valid() && self.fault.may_outlast_validity() {
+                    assert_eq!(guard.lost().await, LossReason::DeadlinePassed);
+                    self.is_lost(guard).await;
+                } else {
+                    self.is_held(&guard, &second).await;
+                    let released = self.soon("the release", guard.release()).await;
+                    assert!(released.is_ok() || self.may_be_lost(&released), "{released:?}");
+                }
+            }
+            let second = self.successor(second, token).await;
+            self.settle(lock, second).await;
+        }
+    }
+
+    /// A guard that the servers know of, and nobody else.
+    async fn is_held(&self, guard: &Guard, second: &Acquiring) {
+        assert!(guard.is_valid(), "lost: {:?}", guard.validity());
+        assert_eq!(self.own_nodes().await, 1, "one node for each attempt");
+        assert!(self.exists(guard.node_path()).await);
+        assert!(!second.is_finished(), "granted to two");
+    }
+
+    async fn is_lost(&self, guard: Guard) {
+        assert!(!guard.is_valid());
+        let released = self.soon("the release of a lost lock", guard.release()).await;
+        assert!(matches!(released, Err(Error::LockLost { .. })), "{released:?}");
+    }
+
+    fn may_be_lost(&self, released: &Result<(), Error>) -> bool {
+        self.fault.may_outlast_validity() && matches!(released, Err(Error::LockLost { .. }))
+    }
+
+    async fn not_granted(&self, ended: Result<Guard, Error>) {
+        match ended {
+            Ok(guard) => self.is_lost(guard).await,
+            Err(error) => assert_eq!(error.retry(), Retry::Yes, "{error}"),
+        }
+    }
+
+    async fn is_written(&self, doing: &Doing) -> Option<bool> {
+        let Doing::Writing(_, _, path) = doing else { return None };
+        Some(self.exists(path).await)
+    }
+
+    pub(crate) async fn held_then_released(&self, lock: Mutex, guard: Guard, second: Acquiring) {
+        self.is_held(&guard, &second).await;
+        let token = guard.fencing_token();
+        let released = self.soon("the release", guard.release()).await;
+        assert!(released.is_ok() || self.may_be_lost(&released), "{released:?}");
+        let second = self.successor(second, token).await;
+        self.settle(Some(lock), second).await;
+    }
+
+    /// The undisturbed contender's turn.
+    pub(crate) async fn successor(&self, second: Acquiring, token: FencingToken) -> Guard {
+        let second = self.granted(second).await;
+        assert!(second.is_valid());
+        assert!(second.fencing_token() > token, "tokens rise");
+        second
+    }
+
+    /// The undisturbed contender holds the lock: its node is the only one, and it keeps it. Then everything works again.
+    pub(crate) async fn settle(&self, lock: Option<Mutex>, second: Guard) {
+        self.until("all nodes but the holder's to go", async || self.nodes().await.len() == 1).await;
+        assert!(self.exists(second.node_path()).await, "its node was deleted by somebody else");
+        assert!(second.is_valid());
+        let token = second.fencing_token();
+        self.soon("the release", second.release()).await.expect("released");
+        if let Some(lock) = lock {
+            let again = self.soon("the lock once more", async {
+                loop {
+                    match lock.acquire().await {
+                        Ok(guard) => break guard,
+                        // It may not have heard yet that its session has ended.
+                        Err(error) => assert_eq!(error.retry(), Retry::Yes, "{error}"),
+                    }
+                }
+            });
+            let again = again.await;
+            assert!(again.fencing_token() > token, "tokens rise");
+            assert_eq!(self.nodes().await.len(), 1);
+            self.soon("the last release", again.release()).await.expect("released");
+        }
+        assert_eq!(self.nodes().await, Vec::<String>::new());
+    }
+}
