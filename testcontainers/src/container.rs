@@ -55,6 +55,22 @@ impl Engine {
         Ok(Self { docker, image })
     }
 
+    /// Fails where "the host's network" of a container is that of a virtual machine or of another namespace.
+    pub(crate) async fn check_host_network(&self) -> Result<(), Error> {
+        if !cfg!(target_os = "linux") {
+            return Err(Error::NoHostNetwork("they run in a virtual machine".to_owned()));
+        }
+        let info = self.docker.info().await.map_err(Error::engine("tell about itself"))?;
+        let system = info.operating_system.unwrap_or_default();
+        if system.contains("Desktop") {
+            return Err(Error::NoHostNetwork(format!("they run in the virtual machine of {system}")));
+        }
+        match info.security_options.unwrap_or_default().into_iter().find(|option| option.contains("rootless")) {
+            Some(option) => Err(Error::NoHostNetwork(option)),
+            None => Ok(()),
+        }
+    }
+
     fn request(&self) -> GenericImage {
         // A digest has a colon too, and is put together again in the same way.
         let name_from = self.image.rfind('/').map_or(0, |slash| slash + 1);
@@ -79,6 +95,7 @@ impl Engine {
         let request = match network {
             Network::Published(ports) => publish(self.request().into(), ports),
             Network::Of(holder) => self.request().with_network(format!("container:{}", holder.id())),
+            Network::Host => self.request().with_network("host"),
         };
         let request = request
             .with_env_var("ZOO_MY_ID", launch.id.to_string())
@@ -130,6 +147,7 @@ pub(crate) enum Network<'a> {
     /// (host, container)
     Published(&'a [(u16, u16)]),
     Of(&'a Container),
+    Host,
 }
 
 /// Publishes on the loopback address only: these servers have no access control.

@@ -77,6 +77,16 @@ pub enum Error {
     /// The ensemble has no leader.
     #[error("the ensemble has no leader: start more than half of its servers and call wait_until_serving first")]
     NoLeader,
+    /// Servers that can be cut off from each other were asked for in containers, which cannot share this host's network.
+    #[error(
+        "containers cannot use this host's network ({0}), which an isolatable ensemble needs: run its servers as processes, with FAIRLOCK_ZOOKEEPER_RUNTIME=process"
+    )]
+    NoHostNetwork(String),
+    /// The ensemble has no relays between its servers.
+    #[error(
+        "this ensemble's servers cannot be cut off from each other: build it with Ensemble::builder().isolatable()"
+    )]
+    NotIsolatable,
     /// The operation does not fit the server's state.
     #[error("the server at {address} is {state}: {advice}")]
     State {

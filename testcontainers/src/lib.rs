@@ -45,6 +45,7 @@ mod owner;
 mod ports;
 mod process;
 mod proxy;
+mod relay;
 mod runtime;
 mod server;
 mod settings;
