@@ -1,0 +1,224 @@
+//! What a run has shown: the figures, and whether it passed, failed or is void.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::checks::traffic::Traffic;
+use crate::checks::{increments, inversion, leftovers, overlap, stall, traffic};
+use crate::config::Config;
+use crate::desk::Desk;
+use crate::faults::Kind;
+
+/// How many examples of one kind are shown.
+const EXAMPLES: usize = 3;
+
+/// What only the runner knows.
+pub(crate) struct Circumstances {
+    pub(crate) seed: u64,
+    pub(crate) runtime: String,
+    /// How long there were clients and faults.
+    pub(crate) duration: Duration,
+    /// The same, on the clock that clients read.
+    pub(crate) from: u64,
+    pub(crate) until: u64,
+    pub(crate) faults: BTreeMap<Kind, u64>,
+    /// After the end; none if a queue never was empty.
+    pub(crate) emptied: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    grants: u64,
+    grants_by_client: Vec<u64>,
+    increments: u64,
+    told: u64,
+    lost: u64,
+    refused_reads: u64,
+    refused_writes: u64,
+    grant_inversions: usize,
+    write_inversions: usize,
+    overlaps: usize,
+    careless_overlaps: usize,
+    longest_stall: Duration,
+    losses: BTreeMap<String, u64>,
+    not_granted: BTreeMap<String, u64>,
+    examples: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed(Vec<String>),
+    Void(Vec<String>),
+}
+
+impl Verdict {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Passed => 0,
+            Self::Failed(_) => 1,
+            Self::Void(_) => 3,
+        })
+    }
+
+    /// A failure is one however little happened.
+    fn of(failures: Vec<String>, shortfalls: Vec<String>) -> Self {
+        if !failures.is_empty() {
+            Self::Failed(failures)
+        } else if !shortfalls.is_empty() {
+            Self::Void(shortfalls)
+        } else {
+            Self::Passed
+        }
+    }
+}
+
+pub(crate) struct Summary {
+    circumstances: Circumstances,
+    control: bool,
+    figures: Figures,
+    pub(crate) verdict: Verdict,
+}
+
+fn add(into: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (reason, count) in from {
+        *into.entry(reason.clone()).or_default() += count;
+    }
+}
+
+impl Figures {
+    fn of(desk: &Desk, clients: usize, from: u64, until: u64) -> Self {
+        let mut figures = Self { grants_by_client: vec![0; clients], ..Self::default() };
+        for (lock, ledger) in desk.ledgers().enumerate() {
+            let register = &ledger.register;
+            figures.grants += ledger.grant_count() as u64;
+            for (holder, _) in ledger.grants() {
+                if let Some(count) = figures.grants_by_client.get_mut(holder.client) {
+                    *count += 1;
+                }
+            }
+            figures.increments += register.accepted().len() as u64;
+            figures.told += ledger.told;
+            figures.lost += increments::lost(register);
+            figures.refused_reads += register.refused_reads();
+            figures.refused_writes += register.refused_writes();
+            let grant_inversions = inversion::among_grants(ledger.tokens_in_order());
+            let write_inversions = inversion::among_writes(register.accepted().iter().map(|write| write.token));
+            let overlaps = overlap::among(ledger.valid());
+            figures.careless_overlaps += overlap::among(ledger.used()).len();
+            figures.grant_inversions += grant_inversions.len();
+            figures.write_inversions += write_inversions.len();
+            figures.overlaps += overlaps.len();
+            let grants = ledger.grants().map(|(_, span)| span.granted);
+            figures.longest_stall = figures.longest_stall.max(stall::longest(from, until, grants));
+            add(&mut figures.losses, &ledger.losses);
+            add(&mut figures.not_granted, &ledger.not_granted);
+            let mut show = |what: String| figures.examples.push(format!("lock {lock}: {what}"));
+            increments::culprits(register).take(EXAMPLES).for_each(|write| show(format!("lost by {write:?}")));
+            grant_inversions.iter().take(EXAMPLES).for_each(|pair| show(format!("grants out of order {pair:?}")));
+            overlaps.iter().take(EXAMPLES).for_each(|pair| show(format!("overlap {pair:?}")));
+        }
+        figures
+    }
+
+    /// What must hold in every run.
+    fn failures(&self, config: &Config, circumstances: &Circumstances) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut none = |count: usize, what: &str| {
+            if count > 0 {
+                failures.push(format!("{count} {what}"));
+            }
+        };
+        none(self.grant_inversions, "tokens out of the order of the grants");
+        none(self.overlaps, "overlapping valid guards");
+        if config.control {
+            // The point of a control: the same faults do harm where nothing protects, and the checks see it.
+            let mut some = |count: usize, what: &str| {
+                if count == 0 {
+                    failures.push(format!("the control shows no {what}, so the run without it proves nothing"));
+                }
+            };
+            some(usize::try_from(self.lost).unwrap_or(usize::MAX), "lost increment");
+            some(self.write_inversions, "write by an older holder after a newer one's");
+            some(self.careless_overlaps, "overlapping use by holders who do not ask their guards");
+        } else {
+            none(usize::try_from(self.lost).unwrap_or(usize::MAX), "lost increments");
+            none(self.write_inversions, "accepted writes with tokens out of order");
+        }
+        if self.told > self.increments {
+            failures.push(format!("clients were told of {} increments, of {} there were", self.told, self.increments));
+        }
+        failures.extend(leftovers::complaint(circumstances.emptied, config.session_timeout()));
+        if self.longest_stall.as_secs() >= config.stall {
+            failures.push(format!("a lock was granted to nobody for {:.1?}", self.longest_stall));
+        }
+        failures
+    }
+}
+
+impl Summary {
+    pub(crate) fn new(config: &Config, desk: &Desk, circumstances: Circumstances) -> Self {
+        let figures = Figures::of(desk, config.clients(), circumstances.from, circumstances.until);
+        let mut failures = figures.failures(config, &circumstances);
+        failures.extend(desk.complaints());
+        let shortfalls = traffic::shortfalls(&Traffic {
+            duration: circumstances.duration,
+            grants_per_minute: config.grants_per_minute,
+            grants: &figures.grants_by_client,
+            faults: &circumstances.faults,
+            refused: (!config.control).then_some(figures.refused_reads + figures.refused_writes),
+        });
+        let verdict = Verdict::of(failures, shortfalls);
+        Self { circumstances, control: config.control, figures, verdict }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { circumstances, figures, .. } = self;
+        let mut row = |name: &str, value: &dyn fmt::Display| writeln!(f, "  {name:34} {value}");
+        row("seed", &circumstances.seed)?;
+        row("servers", &circumstances.runtime)?;
+        row("register", &if self.control { "control: accepts every write" } else { "fenced" })?;
+        row("duration", &format_args!("{:.1} s", circumstances.duration.as_secs_f64()))?;
+        row("faults", &circumstances.faults.values().sum::<u64>())?;
+        for kind in Kind::ALL {
+            row(&format!("  {kind}"), &circumstances.faults.get(&kind).copied().unwrap_or_default())?;
+        }
+        row("grants", &figures.grants)?;
+        row("  by client", &format_args!("{:?}", figures.grants_by_client))?;
+        row("increments accepted", &figures.increments)?;
+        row("  that clients know of", &figures.told)?;
+        row("reads refused", &figures.refused_reads)?;
+        row("writes refused", &figures.refused_writes)?;
+        row("losses told at release", &figures.losses.values().sum::<u64>())?;
+        for (reason, count) in &figures.losses {
+            row(&format!("  {reason}"), count)?;
+        }
+        row("acquisitions not granted", &figures.not_granted.values().sum::<u64>())?;
+        for (reason, count) in &figures.not_granted {
+            row(&format!("  {reason}"), count)?;
+        }
+        row("longest time without a grant", &format_args!("{:.1?}", figures.longest_stall))?;
+        let emptied = circumstances.emptied.map_or("never".to_owned(), |emptied| format!("{emptied:.1?}"));
+        row("queues empty after the end", &emptied)?;
+        row("lost increments", &figures.lost)?;
+        row("accepted writes out of order", &figures.write_inversions)?;
+        row("grants out of order", &figures.grant_inversions)?;
+        row("overlapping valid guards", &figures.overlaps)?;
+        row("overlapping careless use", &figures.careless_overlaps)?;
+        for example in &figures.examples {
+            writeln!(f, "  {example}")?;
+        }
+        let (word, reasons) = match &self.verdict {
+            Verdict::Passed if self.control => ("PASSED: without the fence, increments are lost", &[][..]),
+            Verdict::Passed => ("PASSED", &[][..]),
+            Verdict::Failed(reasons) => ("FAILED", &reasons[..]),
+            Verdict::Void(reasons) => ("VOID: too little happened", &reasons[..]),
+        };
+        reasons.iter().try_for_each(|reason| writeln!(f, "  {reason}"))?;
+        write!(f, "{word}")
+    }
+}
