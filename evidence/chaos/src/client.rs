@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fairlock::clock::{Clock, HostClock};
-use fairlock::{Error, Fairlock, Guard, Mutex, Retry};
+use fairlock::{Error, Fairlock, Guard, Identity, Mutex, Retry};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -49,7 +49,10 @@ async fn ended(end: &mut watch::Receiver<bool>) {
 }
 
 async fn contend(options: &ClientOptions, mut end: watch::Receiver<bool>) -> Result<(), String> {
-    let builder = Fairlock::builder().session_timeout(Duration::from_millis(options.session_timeout));
+    let name = format!("client {} ({})", options.client, options.incarnation);
+    let builder = Fairlock::builder()
+        .session_timeout(Duration::from_millis(options.session_timeout))
+        .identity(Identity::new(name).map_err(|error| error.to_string())?);
     let locks = loop {
         tokio::select! {
             biased;

@@ -22,6 +22,7 @@ mod register;
 mod run;
 mod server_faults;
 mod verdict;
+mod vigil;
 mod wire;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use crate::herd::Herd;
 use crate::log::Log;
 use crate::server_faults::ServerFaults;
 use crate::verdict::{Circumstances, Summary};
+use crate::vigil;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -72,6 +73,9 @@ async fn run(config: &Config, seed: u64) -> Outcome<Summary> {
     desk.watch_over(Arc::clone(&herd));
     let serving = tokio::spawn(Arc::clone(&desk).serve(listener));
 
+    // Past the proxies: it is there when everything is healed.
+    let observer = Fairlock::connect(&ensemble.connect_string()).await?;
+
     let log = Log::new();
     log.line(format_args!("three servers, each a {runtime}"));
     herd.start_all()?;
@@ -91,6 +95,7 @@ async fn run(config: &Config, seed: u64) -> Outcome<Summary> {
     tokio::select! {
         biased;
         outcome = look_after(&herd, &desk, &log) => outcome?,
+        () = vigil::watch(&observer, &desk, &log) => {}
         outcome = faults => drop(outcome?),
     }
     let (duration, until) = (begin.elapsed(), clock());
@@ -100,7 +105,7 @@ async fn run(config: &Config, seed: u64) -> Outcome<Summary> {
     for complaint in herd.end_all().await {
         desk.complain(complaint);
     }
-    let emptied = empty(&ensemble, config).await?;
+    let emptied = empty(&observer, config).await?;
     serving.abort();
     let circumstances = Circumstances { seed, runtime, duration, from, until, faults: log.counts(), emptied };
     Ok(Summary::new(config, &desk, circumstances))
@@ -137,9 +142,8 @@ async fn look_after(herd: &Herd, desk: &Desk, log: &Log) -> Outcome<()> {
 }
 
 /// How long after this moment no contender was left in any queue.
-async fn empty(ensemble: &Ensemble, config: &Config) -> Outcome<Option<Duration>> {
+async fn empty(observer: &Fairlock, config: &Config) -> Outcome<Option<Duration>> {
     let end = Instant::now();
-    let observer = Fairlock::connect(&ensemble.connect_string()).await?;
     for lock in 0..config.locks() {
         let mutex = observer.mutex(&lock_path(lock))?;
         while !mutex.contenders().await?.is_empty() {

@@ -41,7 +41,7 @@ struct Figures {
     write_inversions: usize,
     overlaps: usize,
     careless_overlaps: usize,
-    longest_stall: Duration,
+    longest_stall: (Duration, Duration),
     losses: BTreeMap<String, u64>,
     not_granted: BTreeMap<String, u64>,
     examples: Vec<String>,
@@ -151,8 +151,8 @@ impl Figures {
             failures.push(format!("clients were told of {} increments, of {} there were", self.told, self.increments));
         }
         failures.extend(leftovers::complaint(circumstances.emptied, config.session_timeout()));
-        if self.longest_stall.as_secs() >= config.stall {
-            failures.push(format!("a lock was granted to nobody for {:.1?}", self.longest_stall));
+        if self.longest_stall.0.as_secs() >= config.stall {
+            failures.push(format!("a lock was granted to nobody for {:.1?}", self.longest_stall.0));
         }
         failures
     }
@@ -201,7 +201,8 @@ impl fmt::Display for Summary {
         for (reason, count) in &figures.not_granted {
             row(&format!("  {reason}"), count)?;
         }
-        row("longest time without a grant", &format_args!("{:.1?}", figures.longest_stall))?;
+        let (stall, after) = figures.longest_stall;
+        row("longest time without a grant", &format_args!("{stall:.1?} of one lock, after {after:.1?}"))?;
         let emptied = circumstances.emptied.map_or("never".to_owned(), |emptied| format!("{emptied:.1?}"));
         row("queues empty after the end", &emptied)?;
         row("lost increments", &figures.lost)?;
