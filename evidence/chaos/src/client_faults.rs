@@ -43,7 +43,7 @@ impl ClientFaults<'_> {
         let client = random.usize(..self.config.clients());
         let shortly = timeout.mul_f64(0.1 + 0.6 * random.f64());
         // Long enough that the servers have ended the session even if a new leader has begun to count anew.
-        let long = timeout.mul_f64(1.6 + 1.2 * random.f64());
+        let long = timeout.mul_f64(1.8 + 1.2 * random.f64());
         let pause_before_restart = Duration::from_millis(random.u64(100..2_000));
         match kind {
             Kind::StopShortly | Kind::StopLong => {

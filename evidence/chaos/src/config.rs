@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 /// Tries to break the lock on a real ensemble of three, and counts what its holders did to registers.
 ///
 /// Ends with 0 if every property held, 1 if one did not (with --control: if no increment was lost), 3 if the run is void
-/// because too little happened in it, 70 if it could not be carried out, and 130 if it was interrupted.
+/// because too little happened in it, 70 if it could not be carried out, and 130 or 143 if it was interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "chaos", args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {

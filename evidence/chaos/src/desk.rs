@@ -180,3 +180,66 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use tokio::net::TcpStream;
+
+    use crate::wire::Span;
+
+    const SPAN: Span = Span { granted: 10, valid: Some(10), used: 10 };
+
+    async fn desk(fenced: bool) -> (Arc<Desk>, Lines) {
+        let desk = Arc::new(Desk::new(1, fenced));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(Arc::clone(&desk).serve(listener));
+        let mut client = Lines::new(TcpStream::connect(address).await.expect("accepted"));
+        client.send(&Report::Hello { client: 4, incarnation: 2, lock: 0 }).await.expect("sent");
+        (desk, client)
+    }
+
+    async fn ask(client: &mut Lines, report: &Report) -> Answer {
+        client.send(report).await.expect("sent");
+        client.next().await.expect("understood").expect("answered")
+    }
+
+    #[tokio::test]
+    async fn reads_and_writes_are_answered_and_noted() {
+        let (desk, mut client) = desk(true).await;
+        assert_eq!(ask(&mut client, &Report::Read { token: 5, span: SPAN }).await, Answer::Value(0));
+        assert_eq!(ask(&mut client, &Report::Write { token: 5, span: SPAN, value: 1 }).await, Answer::Accepted);
+        assert_eq!(ask(&mut client, &Report::Read { token: 4, span: SPAN }).await, Answer::Refused);
+        let ledger = desk.ledgers().next().expect("one lock");
+        assert_eq!((ledger.register.value(), ledger.register.refused_reads(), ledger.grant_count()), (1, 1, 2));
+    }
+
+    #[tokio::test]
+    async fn what_a_client_reported_before_it_died_is_noted() {
+        let (desk, mut client) = desk(true).await;
+        client.send(&Report::Write { token: 5, span: SPAN, value: 1 }).await.expect("sent");
+        let ended = Report::Ended { token: 5, span: SPAN, acknowledged: true, lost: Some("why".to_owned()) };
+        client.send(&ended).await.expect("sent");
+        // With an unread answer in its socket, the client leaves a reset.
+        drop(client);
+        while desk.ledgers().next().expect("one lock").told == 0 {
+            tokio::task::yield_now().await;
+        }
+        let ledger = desk.ledgers().next().expect("one lock");
+        assert_eq!((ledger.register.value(), ledger.losses.get("why")), (1, Some(&1)));
+    }
+
+    #[tokio::test]
+    async fn an_acquisition_that_failed_for_good_is_complained_about_and_another_is_not() {
+        let (desk, mut client) = desk(true).await;
+        client.send(&Report::NotGranted { why: "held".to_owned(), hopeless: false }).await.expect("sent");
+        client.send(&Report::NotGranted { why: "closed".to_owned(), hopeless: true }).await.expect("sent");
+        while desk.complaints().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(desk.complaints().len(), 1);
+        assert_eq!(desk.ledgers().next().expect("one lock").not_granted.len(), 2);
+    }
+}

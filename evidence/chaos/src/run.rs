@@ -9,6 +9,7 @@ use fairlock::Fairlock;
 use fairlock::clock::{Clock, HostClock};
 use fairlock_testcontainers::{Ensemble, join_addresses};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep};
 
 use crate::client_faults::ClientFaults;
@@ -34,9 +35,9 @@ pub(crate) async fn main(config: Config) -> ExitCode {
     // Whatever is dropped here ends: clients are killed and servers removed.
     tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => {
+        code = interrupted() => {
             println!("interrupted: nothing is shown by this run");
-            ExitCode::from(130)
+            ExitCode::from(code)
         }
         outcome = run(&config, seed) => match outcome {
             Ok(summary) => {
@@ -48,6 +49,15 @@ pub(crate) async fn main(config: Config) -> ExitCode {
                 ExitCode::from(70)
             }
         },
+    }
+}
+
+/// The exit code for the signal that ends the run, as shells have it.
+async fn interrupted() -> u8 {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => 130,
+        _ = terminate.recv() => 143,
     }
 }
 

@@ -223,3 +223,129 @@ impl fmt::Display for Summary {
         write!(f, "{word}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use clap::Parser;
+
+    use crate::config::Arguments;
+    use crate::ledger::Holder;
+    use crate::wire::Span;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn config(more: &[&str]) -> Config {
+        let arguments = ["chaos", "--minutes", "1", "--locks", "1", "--clients", "2", "--grants-per-minute", "2"];
+        Arguments::try_parse_from(arguments.iter().chain(more)).expect("good arguments").config
+    }
+
+    fn circumstances() -> Circumstances {
+        Circumstances {
+            seed: 1,
+            runtime: "none".to_owned(),
+            duration: Duration::from_secs(60),
+            from: 0,
+            until: 60 * SECOND,
+            faults: Kind::ALL.into_iter().map(|kind| (kind, 1)).collect(),
+            emptied: Some(Duration::from_secs(1)),
+        }
+    }
+
+    /// Grants of (token, client, begin in s, end of validity in s).
+    fn grant(desk: &Desk, token: i64, client: usize, from: u64, valid: u64) {
+        let (from, valid) = (from * SECOND, valid * SECOND);
+        let span = Span { granted: from, valid: Some(valid), used: valid };
+        desk.ledgers().for_each(|mut ledger| ledger.saw(Holder { token, client, incarnation: 1 }, span));
+    }
+
+    fn write(desk: &Desk, token: i64, value: u64) {
+        desk.ledgers().for_each(|mut ledger| ledger.register.write(token, value).expect("accepted"));
+    }
+
+    fn good(fenced: bool) -> Desk {
+        let desk = Desk::new(1, fenced);
+        grant(&desk, 1, 0, 20, 21);
+        write(&desk, 1, 1);
+        grant(&desk, 2, 1, 40, 41);
+        write(&desk, 2, 2);
+        desk
+    }
+
+    fn verdict(config: &Config, desk: &Desk, circumstances: Circumstances) -> Verdict {
+        Summary::new(config, desk, circumstances).verdict
+    }
+
+    #[track_caller]
+    fn fails(config: &Config, desk: &Desk, circumstances: Circumstances, with: &str) {
+        match verdict(config, desk, circumstances) {
+            Verdict::Failed(reasons) => {
+                assert!(reasons.iter().any(|reason| reason.contains(with)), "{reasons:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_run_passes() {
+        assert_eq!(verdict(&config(&[]), &good(true), circumstances()), Verdict::Passed);
+    }
+
+    #[test]
+    fn a_lost_increment_fails_the_run() {
+        let desk = good(true);
+        write(&desk, 3, 2);
+        fails(&config(&[]), &desk, circumstances(), "1 lost increments");
+    }
+
+    #[test]
+    fn overlapping_guards_and_tokens_out_of_order_fail_the_run_and_the_control() {
+        for control in [&[][..], &["--control"]] {
+            let desk = good(control.is_empty());
+            grant(&desk, 3, 0, 50, 52);
+            grant(&desk, 4, 1, 51, 53);
+            fails(&config(control), &desk, circumstances(), "1 overlapping valid guards");
+            grant(&desk, 5, 0, 10, 11);
+            fails(&config(control), &desk, circumstances(), "tokens out of the order");
+        }
+    }
+
+    #[test]
+    fn a_control_that_loses_nothing_fails_and_one_that_does_passes() {
+        let config = config(&["--control"]);
+        let desk = good(false);
+        fails(&config, &desk, circumstances(), "no lost increment");
+        write(&desk, 1, 2);
+        let careless = Span { granted: 20 * SECOND, valid: None, used: 45 * SECOND };
+        let holder = Holder { token: 1, client: 0, incarnation: 1 };
+        desk.ledgers().for_each(|mut ledger| ledger.saw(holder, careless));
+        assert_eq!(verdict(&config, &desk, circumstances()), Verdict::Passed);
+    }
+
+    #[test]
+    fn what_is_left_behind_a_long_stall_and_a_complaint_fail_the_run() {
+        let config = config(&[]);
+        fails(&config, &good(true), Circumstances { emptied: None, ..circumstances() }, "never became empty");
+        fails(&config, &good(true), Circumstances { until: 200 * SECOND, ..circumstances() }, "granted to nobody");
+        let desk = good(true);
+        desk.complain("client 0 ended by itself".to_owned());
+        fails(&config, &desk, circumstances(), "by itself");
+    }
+
+    #[test]
+    fn more_increments_told_than_made_fail_the_run() {
+        let desk = good(true);
+        desk.ledgers().for_each(|mut ledger| ledger.told = 3);
+        fails(&config(&[]), &desk, circumstances(), "told of 3");
+    }
+
+    #[test]
+    fn too_little_traffic_is_void_unless_something_failed() {
+        let config = Config { grants_per_minute: 100, ..config(&[]) };
+        assert!(matches!(verdict(&config, &good(true), circumstances()), Verdict::Void(_)));
+        let desk = good(true);
+        write(&desk, 3, 2);
+        fails(&config, &desk, circumstances(), "lost");
+    }
+}
