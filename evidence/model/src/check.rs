@@ -1,0 +1,74 @@
+//! Runs the checker over a world, and tells what came of it.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use stateright::{Checker, HasDiscoveries, Model, Path};
+
+use crate::state::State;
+use crate::step::Step;
+use crate::world::World;
+
+/// What came of a check.
+#[derive(Debug)]
+pub struct Report {
+    /// The world's name.
+    pub world: &'static str,
+    /// How many different states were visited.
+    pub states: usize,
+    /// How many steps were taken.
+    pub steps: usize,
+    /// The length of the longest history.
+    pub depth: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// The properties that are violated, each with a history that shows it.
+    pub violations: Vec<(&'static str, String)>,
+    /// The properties that must be reached, and were.
+    pub reached: Vec<&'static str>,
+}
+
+/// Visits every state of a world, breadth first, or depth first to save memory.
+pub fn check(world: World, threads: usize, depth_first: bool) -> Report {
+    let name = world.name;
+    let begun = Instant::now();
+    let builder = world.clone().checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    if depth_first {
+        report(name, begun, &world, &builder.spawn_dfs().join())
+    } else {
+        report(name, begun, &world, &builder.spawn_bfs().join())
+    }
+}
+
+fn report(name: &'static str, begun: Instant, world: &World, checker: &impl Checker<World>) -> Report {
+    let took = begun.elapsed();
+    let properties = world.properties();
+    let mut report = Report {
+        world: name,
+        states: checker.unique_state_count(),
+        steps: checker.state_count(),
+        depth: checker.max_depth(),
+        took,
+        violations: vec![],
+        reached: vec![],
+    };
+    for property in properties {
+        let Some(path) = checker.discovery(property.name) else { continue };
+        if property.expectation.discovery_is_failure() {
+            report.violations.push((property.name, history(&path)));
+        } else {
+            report.reached.push(property.name);
+        }
+    }
+    report
+}
+
+/// A history, step by step, and how it ends.
+pub fn history(path: &Path<State, Step>) -> String {
+    let mut text = String::new();
+    for (number, step) in path.clone().into_actions().iter().enumerate() {
+        let _ = writeln!(text, "{:>3}. {step:?}", number + 1);
+    }
+    let _ = writeln!(text, "{:#?}", path.last_state());
+    text
+}

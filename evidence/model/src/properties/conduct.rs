@@ -1,0 +1,21 @@
+//! What a contender must never do.
+
+use crate::state::{Note, State};
+use crate::world::World;
+
+/// The machine's own assertions hold.
+pub fn no_assertion_fails(_: &World, state: &State) -> bool {
+    !matches!(state.note, Some(Note::Panicked(_)))
+}
+
+/// A contender deletes its own node only: that of its token, not whatever has the name. It is excused if its own node
+/// was deleted by hand, as docs/PROTOCOL.md says: "What remains is an operator who removes the queue, and clients who
+/// make it anew and come to the same number".
+pub fn nobody_deletes_anothers_node(_: &World, state: &State) -> bool {
+    !matches!(state.note, Some(Note::DeletedAnothers(_)))
+}
+
+/// A write that is on its way is not dropped for something else: its outcome matters.
+pub fn no_write_is_dropped(_: &World, state: &State) -> bool {
+    !matches!(state.note, Some(Note::Abandoned(_)))
+}

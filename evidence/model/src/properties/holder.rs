@@ -1,0 +1,39 @@
+//! At most one valid holder, in the order of tokens.
+
+use crate::state::{Contender, Note, State, User};
+use crate::world::World;
+
+/// Who was granted by the last step, with its token.
+fn granted(state: &State) -> Option<(usize, u8)> {
+    let Some(Note::Granted { contender, .. }) = state.note else { return None };
+    let contender = usize::from(contender);
+    state.contenders[contender].token().map(|token| (contender, token))
+}
+
+/// When c is granted and its node n is in the leader's tree: n has the lowest number there; n's token is higher than all
+/// granted before; and no other contender that holds has a node there.
+///
+/// Nothing is asked of a grant whose node is gone already: that takes an operator or a session ended by force, and the
+/// resource refuses its token, for whoever is granted later has a higher one.
+pub fn grant_is_to_the_head(_: &World, state: &State) -> bool {
+    let Some((granted, token)) = granted(state) else { return true };
+    let Some(node) = state.leader.node_of_token(token) else { return true };
+    let is_lowest = state.leader.nodes.iter().all(|other| other.number >= node.number);
+    let others_hold = state.contenders.iter().enumerate().any(|(index, other)| {
+        let lives = other.token().is_some_and(|token| state.leader.node_of_token(token).is_some());
+        index != granted && other.machine.is_held() && lives
+    });
+    is_lowest && token > state.granted_highest && !others_hold
+}
+
+/// When a guard is handed over by a grant and its node is not in the leader's tree, somebody was rude: an operator
+/// deleted the node, or the servers ended the session before its validity had lapsed.
+pub fn guard_has_a_node(_: &World, state: &State) -> bool {
+    let Some((granted, token)) = granted(state) else { return true };
+    state.is_rude || state.contenders[granted].user != User::Holding || state.leader.node_of_token(token).is_some()
+}
+
+/// While nobody was rude, at most one guard is valid by its own clock, at any time.
+pub fn one_valid_guard(_: &World, state: &State) -> bool {
+    state.is_rude || state.contenders.iter().filter(|contender| Contender::is_valid(contender)).count() <= 1
+}

@@ -1,0 +1,23 @@
+//! What must be reached: a world in which nothing happens satisfies everything else.
+
+use fairlock::queue::Proof;
+use stateright::Property;
+
+use crate::state::{Note, State, User};
+use crate::world::World;
+
+/// Reached in every world in which contenders wait.
+pub fn all() -> Vec<Property<World>> {
+    vec![
+        Property::sometimes("granted alone", |_, state| is_granted(state, Proof::Alone)),
+        Property::sometimes("granted by survey", |_, state| is_granted(state, Proof::Survey)),
+        Property::sometimes("granted by the baton", |_, state| is_granted(state, Proof::Baton)),
+        Property::sometimes("all have ended", |_, state: &State| {
+            state.contenders.iter().all(|contender| contender.is_done() && contender.user == User::Nobody)
+        }),
+    ]
+}
+
+fn is_granted(state: &State, by: Proof) -> bool {
+    matches!(state.note, Some(Note::Granted { proof, .. }) if proof == by)
+}

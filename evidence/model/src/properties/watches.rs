@@ -1,0 +1,32 @@
+//! Few watches, on the right nodes.
+
+use fairlock::queue::Event;
+
+use crate::state::{Note, Request, Slot, State, small, token_of};
+use crate::world::World;
+
+/// A contender never asks for a watch of a kind that it has. It watches a predecessor only while it waits for that one,
+/// whose number is lower than its own; and as its own it watches the node of its own token.
+pub fn one_watch_of_each_kind(world: &World, state: &State) -> bool {
+    !matches!(state.note, Some(Note::WatchedTwice(_)))
+        && (0..state.contenders.len()).all(|contender| watches_rightly(world, state, contender))
+}
+
+fn watches_rightly(world: &World, state: &State, contender: usize) -> bool {
+    let me = &state.contenders[contender];
+    let Some(own) = me.machine.node() else { return me.predecessor_watch.is_none() };
+    let requests = &state.sessions[world.session_of(contender)].requests;
+    let watching = requests.iter().filter(|queued| queued.is_of(contender, Slot::Main)).map(|queued| queued.request);
+    let asked = watching.filter_map(|request| match request {
+        Request::Watch(number) => Some(number),
+        _ => None,
+    });
+    let placed = me.predecessor_watch.map(|watch| watch.number);
+    let are_lower = asked.chain(placed).all(|number| number < small(own.sequence));
+    let is_own = me.own_watch.is_none_or(|watch| !world.driver.compares_identity || watch.token == token_of(own));
+    let waits = me.machine.waiting_for().map(small);
+    // A watch that is kept while the queue is surveyed is not waited for at that moment.
+    let is_waited_for =
+        waits.is_none() || placed.is_none() || waits == placed || me.answer == Some(Event::WatchMissing);
+    are_lower && is_own && is_waited_for
+}

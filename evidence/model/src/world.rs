@@ -1,0 +1,226 @@
+//! What is fixed in one run of the checker: who contends, what may go wrong, and which step of the driver is left out
+//! on purpose.
+
+use fairlock::queue::{Limits, Machine, Patience};
+
+use crate::state::{Contender, SESSIONS, Server, Session, Shown, State, User};
+use crate::tree::Tree;
+
+/// A small world.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What to call it.
+    pub name: &'static str,
+    /// The contenders.
+    pub contenders: Vec<Setup>,
+    /// Where each session is connected at first, for each beginning.
+    pub beginnings: Vec<[Server; SESSIONS]>,
+    /// Whether the queue exists at first.
+    pub queue_exists: bool,
+    /// When numbers are near their end.
+    pub limits: Limits,
+    /// How many faults there are in a history.
+    pub faults: u8,
+    /// Which faults there are.
+    pub kinds: Faults,
+    /// How many waiters may give up.
+    pub cancels: u8,
+    /// How many times a waiter looks for missed events.
+    pub ticks: u8,
+    /// How the driver and the store behave.
+    pub driver: Driver,
+    /// Whether a grant on a write by a stranger is left out, as docs/PROTOCOL.md says: "Operators can defeat the third
+    /// proof by writing to a queue's node by hand while its holder lives."
+    pub excuses_forgery: bool,
+    /// Whether every state is drained, to see that all ends well. Slow.
+    pub drains: bool,
+}
+
+/// A contender of a world.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Its session.
+    pub session: u8,
+    /// Whether it waits.
+    pub patience: Patience,
+    /// Whether it begins at some time of its own, or at once: its request may still be executed late.
+    pub starts_late: bool,
+}
+
+/// Kinds of faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// A session's connection is lost, with what is on its way.
+    pub disconnect: bool,
+    /// A session that is cut off for long ends.
+    pub time_out: bool,
+    /// The servers end a session without regard for its holders.
+    pub expire: bool,
+    /// A connected session hears no answers until its validity lapses.
+    pub lapse: bool,
+    /// An operator deletes a node.
+    pub delete: bool,
+    /// An operator deletes the queue with all nodes.
+    pub delete_all: bool,
+    /// The server removes the empty queue.
+    pub reap: bool,
+    /// A stranger writes to a node.
+    pub write: bool,
+    /// A session may find a server that lags behind.
+    pub lag: bool,
+}
+
+/// The steps of the driver and the store that matter. Each can be left out, to see that the checker notices.
+#[derive(Clone, Copy, Debug)]
+pub struct Driver {
+    /// A lost reply to entering is looked for only after a write.
+    pub barrier_before_recover: bool,
+    /// A lost reply to leaving is looked for only after a write.
+    pub barrier_before_verify: bool,
+    /// A node found by its name is compared with the own session and token.
+    pub compares_identity: bool,
+    /// News of the own node come before the baton and before answers.
+    pub own_news_first: bool,
+    /// An event over an interrupted connection is marked as such.
+    pub tells_interruptions: bool,
+    /// A node is not deleted by name over a reconnect.
+    pub leaves_only_connected: bool,
+    /// A lost reply is told as unknown, not as a refusal.
+    pub unknown_is_unknown: bool,
+    /// A surplus node is removed.
+    pub removes_surplus: bool,
+    /// A watch of the own node is placed when the machine asks for it.
+    pub places_own_watch: bool,
+    /// A lock granted to a session that has lapsed is handed over only after the session was renewed.
+    pub renews_before_hand_over: bool,
+    /// The servers end a session that is cut off only after its validity has lapsed by its own clock.
+    pub servers_wait: bool,
+    /// A release is told as one write.
+    pub release_is_told: bool,
+    /// Watches tell after a reconnect what has changed.
+    pub restores_watches: bool,
+}
+
+impl Faults {
+    /// None.
+    pub const NONE: Self = Self {
+        disconnect: false,
+        time_out: false,
+        expire: false,
+        lapse: false,
+        delete: false,
+        delete_all: false,
+        reap: false,
+        write: false,
+        lag: false,
+    };
+    /// All.
+    pub const ALL: Self = Self {
+        disconnect: true,
+        time_out: true,
+        expire: true,
+        lapse: true,
+        delete: true,
+        delete_all: true,
+        reap: true,
+        write: true,
+        lag: true,
+    };
+}
+
+impl Driver {
+    /// As shipped.
+    pub const SHIPPED: Self = Self {
+        barrier_before_recover: true,
+        barrier_before_verify: true,
+        compares_identity: true,
+        own_news_first: true,
+        tells_interruptions: true,
+        leaves_only_connected: true,
+        unknown_is_unknown: true,
+        removes_surplus: true,
+        places_own_watch: true,
+        renews_before_hand_over: true,
+        servers_wait: true,
+        release_is_told: true,
+        restores_watches: true,
+    };
+}
+
+impl World {
+    /// The states it may begin with.
+    pub fn beginnings(&self) -> Vec<State> {
+        self.beginnings.iter().map(|links| self.beginning(links)).collect()
+    }
+
+    fn beginning(&self, links: &[Server; SESSIONS]) -> State {
+        let tree = Tree { exists: self.queue_exists, ..Tree::default() };
+        let mut state = State {
+            leader: tree.clone(),
+            follower: tree,
+            pending: vec![],
+            sessions: links.map(Session::connected),
+            contenders: self.contenders.iter().map(|setup| Contender::new(setup, self.limits)).collect(),
+            tokens: 0,
+            faults: self.faults,
+            cancels: self.cancels,
+            ticks: self.ticks,
+            is_rude: false,
+            granted_highest: 0,
+            note: None,
+        };
+        for (contender, setup) in self.contenders.iter().enumerate() {
+            if !setup.starts_late {
+                self.start(&mut state, contender);
+            }
+        }
+        state
+    }
+
+    /// The session of a contender.
+    pub fn session_of(&self, contender: usize) -> usize {
+        usize::from(self.contenders[contender].session)
+    }
+
+    /// The contenders of a session.
+    pub fn members(&self, session: usize) -> impl Iterator<Item = usize> {
+        (0..self.contenders.len()).filter(move |&contender| self.session_of(contender) == session)
+    }
+}
+
+impl Session {
+    /// A new session.
+    pub(crate) fn connected(server: Server) -> Self {
+        Self {
+            lives: true,
+            link: Some(server),
+            is_closing: false,
+            has_ended: false,
+            requests: vec![],
+            events: vec![],
+            ghosts: vec![],
+            seen: 0,
+            has_lapsed: false,
+        }
+    }
+}
+
+impl Contender {
+    fn new(setup: &Setup, limits: Limits) -> Self {
+        Self {
+            machine: Machine::new(setup.patience, limits),
+            has_started: false,
+            answer: None,
+            own_answer: None,
+            own_watch: None,
+            predecessor_watch: None,
+            own_watch_delayed: false,
+            state_seen: Shown::Connected,
+            state_flipped: false,
+            surplus: vec![],
+            user: User::Waiting,
+            has_lapsed: false,
+            was_robbed: false,
+        }
+    }
+}
