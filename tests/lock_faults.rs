@@ -11,7 +11,7 @@ use fairlock::store::{
     Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
     StoreErrorKind, WatchLimits, Watched,
 };
-use fairlock::{AcquireOptions, Error, Fairlock, LossReason, QueuePath};
+use fairlock::{AcquireOptions, Error, Fairlock, LossReason, QueuePath, Retry};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -405,4 +405,30 @@ async fn looks_during_a_close_fail_as_closed() {
     });
     assert!(matches!(listing, Err(Error::Closed)), "{listing:?}");
     assert!(matches!(trying, Err(Error::Closed)), "{trying:?}");
+}
+
+/// A host is suspended for more than twice the session timeout; when it resumes, its connection is gone. The keeper gives
+/// the session up while it looks at the session's state, which giving up changes: it must not wait for itself.
+#[test]
+fn a_session_whose_connection_is_gone_after_a_long_suspension_is_given_up() {
+    let (told, result) = std::sync::mpsc::channel();
+    // On a thread of its own: a task that waits for itself cannot be timed out by its runtime.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let clock = Arc::new(ManualClock::default());
+            let memory = Memory::with_clock(clock.clone());
+            let locks = Fairlock::builder().open(memory.clone()).await.expect("a session");
+            let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+            memory.disconnect(memory.sessions()[0]);
+            clock.advance(Duration::from_secs(25));
+            assert_eq!(guard.lost().await, LossReason::DeadlinePassed);
+            let lock = locks.mutex("/b").expect("a good path");
+            while let Err(error) = lock.acquire().await {
+                assert_eq!(error.retry(), Retry::Yes, "{error}");
+            }
+            told.send(()).expect("awaited");
+        });
+    });
+    result.recv_timeout(Duration::from_secs(20)).expect("a new session, and nobody waiting for itself");
 }

@@ -269,7 +269,9 @@ async fn keep(shared: Arc<Shared>) {
             // Timers stand still while a host is suspended; whoever sleeps until a deadline looks at the clock now.
             shared.lapses.send_replace(());
         }
-        match *states.borrow_and_update() {
+        // Copied out: giving the session up writes what would be borrowed.
+        let state = *states.borrow_and_update();
+        match state {
             SessionState::Ended(reason) => {
                 info!(session = %shared.store.id(), %reason, "session ended");
                 return;
