@@ -1,0 +1,49 @@
+//! Nobody deletes another's node: a node that a session's request deletes is that session's own:
+//! `removed(n) by session s ⇒ owner(n) = s`.
+//!
+//! Except where an operator deleted the queue since the connection began on which the request was made: the name may be
+//! another's then before the news has come (docs/PROTOCOL.md, "When an outcome is unknown").
+
+use super::Checker;
+use crate::facts::{Fact, Remover};
+
+pub(super) struct OwnNodesOnly;
+
+impl Checker for OwnNodesOnly {
+    fn property(&self) -> &'static str {
+        "own nodes only"
+    }
+
+    fn check(&mut self, _: u64, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::Removed { token, owner, by: Remover::Session(session), queue_removed: false, .. }
+                if owner != session =>
+            {
+                Err(format!("session {session} deleted the node {token} of session {owner}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{flags, passes};
+    use super::*;
+    use crate::facts::Standing;
+
+    fn removed(owner: i64, by: Remover, queue_removed: bool) -> (u64, Fact) {
+        (0, Fact::Removed { lock: 0, token: 5, owner, by, guard: Standing::None, queue_removed })
+    }
+
+    #[test]
+    fn a_foreign_deletion_is_flagged() {
+        flags(OwnNodesOnly, &[removed(1, Remover::Session(2), false)]);
+    }
+
+    #[test]
+    fn own_deletions_and_what_docs_name_pass() {
+        passes(OwnNodesOnly, &[removed(1, Remover::Session(1), false), removed(1, Remover::Session(2), true)]);
+        passes(OwnNodesOnly, &[removed(1, Remover::Operator, false), removed(1, Remover::Expiry, false)]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Hears every fact, keeps the trace, counts, and asks each checker.
+
+use crate::checkers::{self, Checker};
+use crate::facts::{Fact, Remover};
+use crate::plan::Plan;
+use crate::stats::Stats;
+use crate::trace::{Step, Trace};
+
+/// A broken property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The property's name.
+    pub property: &'static str,
+    /// What was seen.
+    pub seen: String,
+    /// When, in milliseconds of simulated time.
+    pub at_ms: u64,
+}
+
+/// See the module's doc.
+pub(crate) struct Judge {
+    checkers: Vec<Box<dyn Checker>>,
+    pub(crate) trace: Trace,
+    pub(crate) stats: Stats,
+    pub(crate) violation: Option<Violation>,
+}
+
+impl Judge {
+    pub(crate) fn new(plan: &Plan, keeps_steps: bool) -> Self {
+        let checkers = checkers::all(plan);
+        Self { checkers, trace: Trace::new(keeps_steps), stats: Stats::default(), violation: None }
+    }
+
+    /// Takes a fact in; true if it is the first to break a property.
+    pub(crate) fn observe(&mut self, at: u64, fact: Fact) -> bool {
+        self.count(&fact);
+        let first = self.violation.is_none();
+        for checker in &mut self.checkers {
+            if let Err(seen) = checker.check(at, &fact)
+                && self.violation.is_none()
+            {
+                self.violation = Some(Violation { property: checker.property(), seen, at_ms: at });
+            }
+        }
+        // Regular looks that show nothing new are not worth a line.
+        if !matches!(fact, Fact::Seen { valid: true, .. } | Fact::Nodes { .. }) {
+            self.trace.step(at, Step::Fact(fact));
+        }
+        first && self.violation.is_some()
+    }
+
+    fn count(&mut self, fact: &Fact) {
+        let stats = &mut self.stats;
+        match fact {
+            Fact::Created { .. } => stats.entered += 1,
+            Fact::Granted { valid, .. } => {
+                stats.grants += 1;
+                stats.stillborn += u64::from(!valid);
+            }
+            Fact::Removed { by: Remover::Expiry, .. } => stats.expired_nodes += 1,
+            Fact::Committed { .. } => stats.commits += 1,
+            Fact::Failed { .. } => stats.failures += 1,
+            Fact::Fault(kind) => stats.faults[*kind as usize] += 1,
+            _ => {}
+        }
+    }
+}

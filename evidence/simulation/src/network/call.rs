@@ -1,0 +1,110 @@
+//! The requests of a session as they travel: owned, with one answer each.
+
+use fairlock::QueuePath;
+use fairlock::store::{Change, Departure, Entered, Node, Operation, OwnNode, StoreError};
+use tokio::sync::oneshot;
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) call: Call,
+    pub(super) reply: oneshot::Sender<Reply>,
+    /// When the connection began on which it was sent.
+    pub(super) connected_at: u64,
+}
+
+pub(super) type Reply = Result<Answer, StoreError>;
+
+/// What is asked for: the methods of a store's session.
+#[derive(Debug)]
+pub(super) enum Call {
+    Enter { queue: QueuePath, ticket: Vec<u8> },
+    MakeQueue { queue: QueuePath },
+    Survey { queue: QueuePath },
+    FindOwn { queue: QueuePath, ticket: Vec<u8> },
+    Inspect { queue: QueuePath, name: String },
+    Watch { queue: QueuePath, name: String },
+    Leave { queue: QueuePath, name: String, form: Leave },
+    WriteBarrier,
+    Touch,
+    Commit { own: String, operations: Vec<Operation> },
+}
+
+/// A departure that owns its data.
+#[derive(Debug)]
+pub(super) enum Leave {
+    Release(Vec<u8>),
+    Withdraw,
+    CloseQueue,
+}
+
+impl Leave {
+    pub(super) fn new(departure: Departure<'_>) -> Self {
+        match departure {
+            Departure::Release { data } => Leave::Release(data.to_vec()),
+            Departure::Withdraw => Leave::Withdraw,
+            Departure::CloseQueue => Leave::CloseQueue,
+        }
+    }
+
+    pub(super) fn departure(&self) -> Departure<'_> {
+        match self {
+            Leave::Release(data) => Departure::Release { data },
+            Leave::Withdraw => Departure::Withdraw,
+            Leave::CloseQueue => Departure::CloseQueue,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Entered(Entered),
+    Names(Vec<String>),
+    Own(Vec<OwnNode>),
+    Node(Option<Node>),
+    Watched(Option<(Node, oneshot::Receiver<Change>)>),
+}
+
+/// A request by its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CallKind {
+    Enter,
+    MakeQueue,
+    Survey,
+    FindOwn,
+    Inspect,
+    Watch,
+    Leave,
+    WriteBarrier,
+    Touch,
+    Commit,
+}
+
+impl CallKind {
+    /// Whether it goes through the leader: then everything that was sent before it is settled.
+    pub(super) fn is_write(self) -> bool {
+        matches!(
+            self,
+            CallKind::Enter | CallKind::MakeQueue | CallKind::Leave | CallKind::WriteBarrier | CallKind::Commit
+        )
+    }
+}
+
+impl Call {
+    pub(super) fn kind(&self) -> CallKind {
+        match self {
+            Call::Enter { .. } => CallKind::Enter,
+            Call::MakeQueue { .. } => CallKind::MakeQueue,
+            Call::Survey { .. } => CallKind::Survey,
+            Call::FindOwn { .. } => CallKind::FindOwn,
+            Call::Inspect { .. } => CallKind::Inspect,
+            Call::Watch { .. } => CallKind::Watch,
+            Call::Leave { .. } => CallKind::Leave,
+            Call::WriteBarrier => CallKind::WriteBarrier,
+            Call::Touch => CallKind::Touch,
+            Call::Commit { .. } => CallKind::Commit,
+        }
+    }
+}

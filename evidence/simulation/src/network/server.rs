@@ -1,0 +1,203 @@
+//! What the servers do with a request, and what of it the properties speak of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use fairlock::QueuePath;
+use fairlock::queue::Sequence;
+use fairlock::store::{Change, Operation, Session, SessionId, Watched};
+use tokio::sync::oneshot;
+
+use super::call::{Answer, Call, CallKind, Reply, Request};
+use super::link::{Item, SimWatch};
+use super::{World, at_once};
+use crate::book::{DATA_FOLDER, Node};
+use crate::facts::{Fact, Lock, Remover, Token};
+use crate::plan::{FaultKind, Sabotage};
+use crate::trace::Step;
+
+/// Tells which watch has fired, at the moment it fires.
+struct Fired {
+    session: SessionId,
+    watch: u64,
+    list: Arc<Mutex<Vec<(SessionId, u64)>>>,
+}
+
+impl Wake for Fired {
+    fn wake(self: Arc<Self>) {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).push((self.session, self.watch));
+    }
+}
+
+impl World {
+    pub(super) fn execute(&mut self, id: SessionId, request: &Request) -> Reply {
+        let session = self.links[&id].memory.clone();
+        match request.call.kind() {
+            CallKind::Survey => self.judge.stats.surveys += 1,
+            CallKind::FindOwn => self.judge.stats.recoveries += 1,
+            _ => {}
+        }
+        let reply = match &request.call {
+            Call::Enter { queue, ticket } => self.enter(&*session, queue, ticket),
+            Call::MakeQueue { queue } => self.make_queue(&*session, queue),
+            Call::Survey { queue } => at_once(session.survey(queue)).map(|mut names| {
+                let lacks = self.plan.sabotage == Some(Sabotage::SurveyLacksOne) && self.rng.u8(..10) == 0;
+                if lacks && names.len() > 1 {
+                    names.sort();
+                    names.remove(0);
+                }
+                Answer::Names(names)
+            }),
+            Call::FindOwn { queue, ticket } => at_once(session.find_own(queue, ticket)).map(Answer::Own),
+            Call::Inspect { queue, name } => at_once(session.inspect(queue, name)).map(Answer::Node),
+            Call::Watch { queue, name } => match at_once(session.watch(queue, name)) {
+                Ok(None) => Ok(Answer::Watched(None)),
+                Ok(Some(watched)) => Ok(self.watch(id, queue, name, watched)),
+                Err(error) => Err(error),
+            },
+            Call::Leave { queue, name, form } => {
+                let node = self.book.node_at(queue.as_str(), name);
+                at_once(session.leave(queue, name, form.departure())).map(|()| {
+                    if let Some((lock, token)) = node {
+                        self.removed(lock, token, Remover::Session(id.0), request.connected_at);
+                    }
+                    Answer::Done
+                })
+            }
+            Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
+            Call::Touch => at_once(session.touch()).map(|()| Answer::Done),
+            Call::Commit { own, operations } => {
+                at_once(session.commit(own, operations)).map(|()| self.committed(own, operations))
+            }
+        };
+        self.collect_fired();
+        reply
+    }
+
+    fn enter(&mut self, session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> Reply {
+        let entered = at_once(session.enter(queue, ticket))?;
+        let id = session.id();
+        let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
+        if let Some(lock) = self.book.lock_of(queue.as_str()) {
+            self.book.created(lock, token, Node { number, session: id });
+            self.observe(Fact::Created { lock, token, number, session: id.0 });
+        }
+        Ok(Answer::Entered(entered))
+    }
+
+    fn make_queue(&mut self, session: &dyn Session, queue: &QueuePath) -> Reply {
+        let is_new = self.memory.data(queue.as_str()).is_none();
+        at_once(session.make_queue(queue))?;
+        if let Some(first) = self.plan.first_number.filter(|_| is_new) {
+            self.memory.set_next_sequence(queue, first);
+        }
+        Ok(Answer::Done)
+    }
+
+    fn watch(&mut self, id: SessionId, queue: &QueuePath, name: &str, watched: Watched) -> Answer {
+        self.watches_placed += 1;
+        let number = self.watches_placed;
+        let (told, event) = oneshot::channel();
+        let path = queue.join(name);
+        let is_own = watched.node.owner == Some(id);
+        let mut watch = SimWatch { path: path.clone(), is_own, event: watched.event, told, fired: None };
+        let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
+        let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+        assert!(is_pending, "a new watch has not fired");
+        let link = self.links.get_mut(&id).expect("links stay");
+        link.watches.retain(|_, watch| !watch.told.is_closed());
+        link.watches.insert(number, watch);
+        let watches = link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path).count();
+        if let Some(lock) = self.book.lock_of(queue.as_str()) {
+            let tampered = self.book.is_tampered(lock);
+            self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
+        }
+        Answer::Watched(Some((watched.node, event)))
+    }
+
+    fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
+        let node = own.rsplit_once('/').and_then(|(queue, name)| self.book.node_at(queue, name));
+        for operation in operations {
+            let Operation::SetData { path, data, .. } = operation else { continue };
+            let token = std::str::from_utf8(data).ok().and_then(|data| data.parse::<Token>().ok());
+            if let (Some((lock, node)), Some(token), true) = (node, token, path.starts_with(DATA_FOLDER)) {
+                self.observe(Fact::Committed { lock, token, node });
+            }
+        }
+        Answer::Done
+    }
+
+    /// A contender's node was deleted.
+    pub(super) fn removed(&mut self, lock: Lock, token: Token, by: Remover, connected_at: u64) {
+        let guard = self.book.standing(lock, token);
+        let Some(node) = self.book.removed(lock, token) else { return };
+        let queue_removed = self.book.was_removed_since(lock, connected_at);
+        self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, queue_removed });
+    }
+
+    /// Sends the events of watches that have fired, in that order.
+    pub(super) fn collect_fired(&mut self) {
+        let fired = std::mem::take(&mut *self.fired.lock().unwrap_or_else(PoisonError::into_inner));
+        // How many of others than the owner each change has woken.
+        let mut told: Vec<(String, usize)> = Vec::new();
+        for (id, number) in fired {
+            let link = self.links.get_mut(&id).expect("links stay");
+            let Some(watch) = link.watches.get_mut(&number) else { continue };
+            let Poll::Ready(event) = watch.event.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+                continue;
+            };
+            if event.change == Change::SessionEnded {
+                continue;
+            }
+            let path = watch.path.clone();
+            watch.fired = Some(event.change);
+            let (is_own, is_heard) = (watch.is_own, !watch.told.is_closed());
+            let is_served = link.is_served();
+            if is_heard && !is_own {
+                match told.iter_mut().find(|(other, _)| *other == path) {
+                    Some((_, count)) => *count += 1,
+                    None => told.push((path, 1)),
+                }
+            }
+            if self.sabotages(id, number, is_own) || !is_served {
+                continue;
+            }
+            if !is_own && self.draws(FaultKind::Withheld, 50) {
+                continue;
+            }
+            self.push_down(id, Item::Event(number));
+        }
+        for (path, others) in told {
+            let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) else { continue };
+            let tampered = self.book.is_tampered(lock);
+            self.observe(Fact::Told { lock, others, tampered });
+        }
+    }
+
+    /// Falsifies an event, where that is this history's control; true if it is not to be told at all.
+    fn sabotages(&mut self, id: SessionId, number: u64, is_own: bool) -> bool {
+        let Some(watch) = self.links.get_mut(&id).and_then(|link| link.watches.get_mut(&number)) else { return false };
+        match self.plan.sabotage {
+            Some(Sabotage::DeletionToldAsWrite) if !is_own => {
+                watch.fired = Some(Change::Written);
+                false
+            }
+            Some(Sabotage::OwnDeletionForgotten) if is_own => {
+                watch.fired = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// An operator deletes a contender's node.
+    pub(super) fn operator_deletes(&mut self, lock: Lock, token: Token) {
+        let Some(number) = self.book.number_of(lock, token) else { return };
+        let path = self.book.path(lock).join(&Sequence::from(number).node_name());
+        self.note(Step::Operator { action: "deletes a node", lock });
+        self.book.tamper(lock);
+        self.removed(lock, token, Remover::Operator, 0);
+        self.memory.delete_all(&path);
+        self.collect_fired();
+    }
+}

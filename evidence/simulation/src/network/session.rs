@@ -1,0 +1,194 @@
+//! The simulated store as the library sees it: the client's end of each wire.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fairlock::clock::Clock;
+use fairlock::store::{
+    Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
+    StoreError, StoreErrorKind, WatchEvent, WatchLimits, Watched,
+};
+use fairlock::{Error, LossReason, QueuePath};
+use tokio::sync::watch;
+
+use super::Network;
+use super::call::{Answer, Call, Leave, Reply};
+use crate::clock::DriftingClock;
+
+/// How long a close waits for the servers' confirmation at most.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The store of one client.
+#[derive(Clone)]
+pub(crate) struct SimStore {
+    pub(crate) network: Arc<Network>,
+    pub(crate) client: usize,
+    pub(crate) clock: Arc<DriftingClock>,
+}
+
+impl fmt::Debug for SimStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimStore").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SimStore {
+    async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Session>, Error> {
+        let started = tokio::time::Instant::now();
+        let opened = self.network.open(self.client, options.session_timeout);
+        let Ok(Ok((id, states, epoch))) = tokio::time::timeout(options.connect_timeout, opened).await else {
+            let (servers, diagnosis) = ("the simulation".to_owned(), "no server accepts connections".to_owned());
+            return Err(Error::Unreachable { servers, waited: started.elapsed(), diagnosis, source: None });
+        };
+        let (network, timeout) = (self.network.clone(), options.session_timeout);
+        Ok(Arc::new(SimSession { network, id, timeout, states, epoch }))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+}
+
+struct SimSession {
+    network: Arc<Network>,
+    id: SessionId,
+    timeout: Duration,
+    states: watch::Receiver<SessionState>,
+    /// Counts the connection's changes of state.
+    epoch: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for SimSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimSession").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl SimSession {
+    async fn call(&self, call: Call) -> Reply {
+        let (reply, mut breaks) = self.network.send(self.id, call)?;
+        let lost = || match *self.states.borrow() {
+            SessionState::Ended(reason) => StoreErrorKind::Ended(reason),
+            _ => StoreErrorKind::Unknown,
+        };
+        tokio::select! {
+            biased;
+            reply = reply => reply.unwrap_or_else(|_| Err(lost().into())),
+            _ = breaks.changed() => Err(lost().into()),
+        }
+    }
+
+    async fn done(&self, call: Call) -> Result<(), StoreError> {
+        self.call(call).await.map(|_| ())
+    }
+}
+
+/// The network answers each call in its own kind.
+fn mismatch(answer: &Answer) -> ! {
+    unreachable!("an answer to another question: {answer:?}")
+}
+
+#[async_trait]
+impl Session for SimSession {
+    fn id(&self) -> SessionId {
+        self.id
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn watch_limits(&self) -> WatchLimits {
+        WatchLimits { bytes_max: usize::MAX, bytes_per_path: 0 }
+    }
+
+    fn states(&self) -> watch::Receiver<SessionState> {
+        self.states.clone()
+    }
+
+    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+        match self.call(Call::Enter { queue: queue.clone(), ticket: ticket.to_vec() }).await? {
+            Answer::Entered(entered) => Ok(entered),
+            other => mismatch(&other),
+        }
+    }
+
+    async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {
+        self.done(Call::MakeQueue { queue: queue.clone() }).await
+    }
+
+    async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
+        match self.call(Call::Survey { queue: queue.clone() }).await? {
+            Answer::Names(names) => Ok(names),
+            other => mismatch(&other),
+        }
+    }
+
+    async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError> {
+        match self.call(Call::FindOwn { queue: queue.clone(), ticket: ticket.to_vec() }).await? {
+            Answer::Own(own) => Ok(own),
+            other => mismatch(&other),
+        }
+    }
+
+    async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
+        match self.call(Call::Inspect { queue: queue.clone(), name: name.to_owned() }).await? {
+            Answer::Node(node) => Ok(node),
+            other => mismatch(&other),
+        }
+    }
+
+    async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
+        // Taken before the request is sent, so that an interruption in between counts.
+        let (epoch, placed_in) = (self.epoch.clone(), self.epoch.load(Ordering::Relaxed));
+        match self.call(Call::Watch { queue: queue.clone(), name: name.to_owned() }).await? {
+            Answer::Watched(None) => Ok(None),
+            Answer::Watched(Some((node, event))) => {
+                let event = Box::pin(async move {
+                    let change = event.await.unwrap_or(Change::SessionEnded);
+                    let continuous = epoch.load(Ordering::Relaxed) == placed_in;
+                    WatchEvent { change, continuous: continuous && change != Change::SessionEnded }
+                });
+                Ok(Some(Watched { node, event }))
+            }
+            other => mismatch(&other),
+        }
+    }
+
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+        let form = Leave::new(departure);
+        self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), form }).await
+    }
+
+    async fn write_barrier(&self) -> Result<(), StoreError> {
+        self.done(Call::WriteBarrier).await
+    }
+
+    async fn touch(&self) -> Result<(), StoreError> {
+        self.done(Call::Touch).await
+    }
+
+    async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
+        self.done(Call::Commit { own: own.to_owned(), operations: operations.to_vec() }).await
+    }
+
+    fn give_up(&self, reason: LossReason) {
+        drop(self.network.end(self.id, reason));
+    }
+
+    async fn close(&self) {
+        let Some(confirmed) = self.network.end(self.id, LossReason::Closed) else { return };
+        // Unconfirmed, the session expires.
+        let _ = tokio::time::timeout(self.timeout.min(CLOSE_WAIT_MAX), confirmed).await;
+    }
+}
+
+impl Drop for SimSession {
+    fn drop(&mut self) {
+        drop(self.network.end(self.id, LossReason::Closed));
+    }
+}
