@@ -11,6 +11,7 @@ use fairlock::{Error, Fairlock, Guard, Identity, Mutex, Retry};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing_subscriber::EnvFilter;
 
 use crate::config::{ClientOptions, lock_path};
 use crate::wire::{Answer, Lines, Report, Span};
@@ -28,6 +29,9 @@ pub(crate) async fn main(options: ClientOptions) -> ExitCode {
     // A client that is stopped does not see its input end.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    if let Ok(filter) = EnvFilter::try_from_default_env() {
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    }
     let (ending, end) = watch::channel(false);
     // A thread of its own, since it is not waited for when the program ends.
     std::thread::spawn(move || {

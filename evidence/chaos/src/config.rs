@@ -1,5 +1,6 @@
 //! Everything that can be chosen about a run.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,6 +57,9 @@ pub(crate) struct Config {
     /// With fewer grants per minute the run is void
     #[arg(long, default_value_t = 300)]
     pub(crate) grants_per_minute: u64,
+    /// A folder for what the library logs in each client, chosen by RUST_LOG
+    #[arg(long)]
+    pub(crate) logs: Option<PathBuf>,
     /// The run fails if a lock is granted to nobody for so many seconds
     #[arg(long, default_value_t = 60)]
     pub(crate) stall: u64,

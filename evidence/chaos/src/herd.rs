@@ -1,5 +1,6 @@
 //! The client processes: starts, stops, kills and replaces them.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ pub(crate) struct Herd {
     program: PathBuf,
     arguments: Vec<String>,
     seed: u64,
+    logs: Option<PathBuf>,
     slots: Mutex<Vec<Slot>>,
 }
 
@@ -41,6 +43,7 @@ impl Herd {
             program: std::env::current_exe()?,
             arguments: arguments.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect(),
             seed,
+            logs: config.logs.clone(),
             slots: Mutex::new((0..config.clients()).map(|_| Slot { child: None, incarnation: 0 }).collect()),
         })
     }
@@ -56,6 +59,10 @@ impl Herd {
         slot.incarnation += 1;
         let seed =
             self.seed.wrapping_mul(31).wrapping_add(client as u64).wrapping_mul(31).wrapping_add(slot.incarnation);
+        let log = match &self.logs {
+            Some(folder) => File::create(folder.join(format!("client-{client}-{}", slot.incarnation)))?.into(),
+            None => Stdio::inherit(),
+        };
         let child = Command::new(&self.program)
             .arg("client")
             .args(&self.arguments)
@@ -64,6 +71,7 @@ impl Herd {
             .args(["--seed", &(seed << 8).to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(log)
             // A key that interrupts the runner must not interrupt clients as well.
             .process_group(0)
             .kill_on_drop(true)

@@ -61,21 +61,37 @@ impl ServerFaults<'_> {
         match kind {
             Kind::KillLeader | Kind::KillFollower => {
                 server.kill().await?;
-                sleep(lasts).await;
+                self.wait(kind, lasts).await;
                 server.launch().await?;
             }
             Kind::PauseLeader | Kind::PauseFollower => {
                 server.pause().await?;
-                sleep(lasts).await;
+                self.wait(kind, lasts).await;
                 server.unpause().await?;
             }
             _ => {
                 self.ensemble.isolate(target)?;
-                sleep(lasts).await;
+                self.wait(kind, lasts).await;
                 self.ensemble.heal(target)?;
             }
         }
-        self.ensemble.wait_until_serving().await
+        let healed = Instant::now();
+        self.ensemble.wait_until_serving().await?;
+        let leader = self.leader().await?;
+        self.log.line(format_args!("  all serve {:.1?} after healing; server {leader} leads", healed.elapsed()));
+        Ok(())
+    }
+
+    /// Waits as long as the fault lasts, and tells which server leads meanwhile.
+    async fn wait(&self, kind: Kind, lasts: Duration) {
+        let begin = Instant::now();
+        if kind.is_of_leader() {
+            match tokio::time::timeout(lasts, self.leader()).await {
+                Ok(Ok(leader)) => self.log.line(format_args!("  server {leader} leads after {:.1?}", begin.elapsed())),
+                _ => self.log.line(format_args!("  nobody leads within {lasts:.1?}")),
+            }
+        }
+        sleep_until(begin + lasts).await;
     }
 
     fn cut(&self, random: &mut fastrand::Rng) {
