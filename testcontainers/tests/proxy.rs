@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use fairlock_testcontainers::{Close, Direction, EventKind, Operation, Proxy, Server, What};
+use fairlock_testcontainers::{Close, Direction, EventKind, Operation, Proxy, Server, What, Which};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -144,6 +144,98 @@ async fn replies_and_events_can_be_held() -> Outcome {
     hold.let_go();
     also.let_go();
     assert!(!timeout(SECOND, list).await??.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn held_requests_pass_or_are_lost_as_decided() -> Outcome {
+    let Bed { proxy, client, direct, server: _server } = bed().await?;
+    create(&client, "/a").await?;
+    create(&client, "/ab").await?;
+    let write = |path: &'static str, data: &'static [u8]| {
+        let client = client.clone();
+        tokio::spawn(async move { client.set_data(path, data, None).await.map(drop) })
+    };
+
+    // A whole path, not the beginning of another.
+    let hold = proxy.hold_request(Which::at(Operation::SetData, "/a"));
+    timeout(SECOND, write("/ab", b"passes")).await???;
+    let mut held = write("/a", b"late");
+    timeout(SECOND, hold.held()).await?;
+    assert!(timeout(Duration::from_millis(50), &mut held).await.is_err());
+    assert_eq!(direct.get_data("/a").await?.0, b"");
+    hold.let_go();
+    timeout(SECOND, held).await???;
+    assert_eq!(direct.get_data("/a").await?.0, b"late");
+
+    let hold = proxy.hold_request(Which::at(Operation::SetData, "/a"));
+    let lost = write("/a", b"lost");
+    timeout(SECOND, hold.held()).await?;
+    hold.lose(Close::Rst);
+    assert!(timeout(SECOND, lost).await??.is_err());
+    while client.check_stat("/").await.is_err() {}
+    assert_eq!(direct.get_data("/a").await?.0, b"late");
+
+    // In good order, the server reads the request before the end.
+    let hold = proxy.hold_request(Which::at(Operation::SetData, "/a"));
+    let unanswered = write("/a", b"executed");
+    timeout(SECOND, hold.held()).await?;
+    hold.let_go_and_close(Close::Fin);
+    let _ = timeout(SECOND, unanswered).await??;
+    let executed = async { while !matches!(direct.get_data("/a").await, Ok((data, _)) if data == b"executed") {} };
+    timeout(5 * SECOND, executed).await?;
+
+    let hold = proxy.hold_reply(Which::at(Operation::SetData, "/a"));
+    let unanswered = write("/a", b"unanswered");
+    timeout(SECOND, hold.held()).await?;
+    assert_eq!(direct.get_data("/a").await?.0, b"unanswered");
+    hold.lose(Close::Fin);
+    assert!(timeout(SECOND, unanswered).await??.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn handshakes_can_be_trapped_and_connections_held() -> Outcome {
+    let Bed { proxy, client, server: _server, .. } = bed().await?;
+    let session = proxy.session().ok_or("a session")?;
+    for trap in [
+        proxy.drop_request(Operation::CreateSession, Close::Rst),
+        proxy.drop_reply(Operation::CreateSession, Close::Fin),
+    ] {
+        proxy.cut(Close::Fin);
+        timeout(SECOND, trap.sprung()).await?;
+    }
+    while client.check_stat("/").await.is_err() {}
+
+    proxy.hold_connections();
+    proxy.cut(Close::Rst);
+    let mut look = std::pin::pin!(async { while client.check_stat("/").await.is_err() {} });
+    assert!(timeout(Duration::from_millis(100), &mut look).await.is_err());
+    proxy.release_connections();
+    timeout(SECOND, look).await?;
+    assert_eq!(proxy.session(), Some(session), "the same all along");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_is_ended_at_once_and_its_client_told() -> Outcome {
+    let Bed { proxy, client, direct, server: _server } = bed().await?;
+    let ephemeral = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+    client.create("/mine", b"", &ephemeral).await?;
+    let ended = Instant::now();
+    proxy.end_session().await?;
+    assert!(direct.check_stat("/mine").await?.is_none());
+    let mut watcher = client.state_watcher();
+    let told = async {
+        while !client.state().is_terminated() {
+            watcher.changed().await;
+        }
+    };
+    timeout(2 * SECOND, told).await?;
+    assert_eq!(client.state(), zookeeper_client::SessionState::Expired);
+    assert!(ended.elapsed() < 2 * SECOND, "long before the session timeout");
+    let unused = Proxy::start("127.0.0.1:1").await?;
+    assert!(unused.end_session().await.is_err(), "there is none");
     Ok(())
 }
 

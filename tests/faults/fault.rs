@@ -55,8 +55,8 @@ impl Fault {
             Self::BlackholeBothWays | Self::ZombieLink => 1_000,
             // The client notices the silence after two fifths of it, and the session has to survive that.
             Self::BlackholeOneWay => 2_000,
-            Self::ServerKilled => 10_000,
-            _ => 6_000,
+            Self::ServerKilled => 8_000,
+            _ => 4_000,
         })
     }
 
@@ -120,6 +120,7 @@ impl Stage {
             }
             Fault::SessionExpired => {
                 self.proxy.end_session().await.expect("ended");
+                self.until_session_is_over().await;
                 hold.lose(Close::Fin);
             }
             Fault::BlackholeOneWay => {

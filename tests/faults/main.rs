@@ -2,6 +2,7 @@
 //!
 //! `cargo test --test faults -- --list` shows the cases as `request::fault`. The same oracle judges all of them.
 
+mod controls;
 mod fault;
 mod matrix;
 mod oracle;

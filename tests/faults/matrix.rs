@@ -102,6 +102,18 @@ matrix! {
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link
     ];
+    probing: [] except [
+        request_lost: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        reply_lost: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        reply_delayed: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        closed_with_fin: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        closed_with_rst: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        server_killed: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        session_expired: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        blackhole_one_way: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        blackhole_both_ways: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+        zombie_link: "sent every 22 to 30 s, longer than a case may take; the request is that of confirming"
+    ];
     confirming: [
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link

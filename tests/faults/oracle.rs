@@ -5,6 +5,7 @@
 //! and none in the end. An undisturbed contender is granted after it, stays valid, and keeps its node. Tokens rise. A
 //! guard that was cut off is invalid before the next contender is granted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairlock::{Error, FencingToken, Guard, LossReason, Mutex, Retry};
@@ -24,7 +25,7 @@ pub(crate) enum Doing {
     Holding(Guard),
     Releasing(JoinHandle<Result<(), Error>>, FencingToken),
     /// It creates this node.
-    Writing(JoinHandle<(Guard, Result<(), Error>)>, FencingToken, String),
+    Writing(JoinHandle<Result<(), Error>>, Arc<Guard>, String),
 }
 
 impl Stage {
@@ -37,7 +38,9 @@ impl Stage {
             self.soon("the holder's release", holder.release()).await.expect("released");
             let second = self.successor(second, token).await;
             let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
-            assert!(!matches!(&early, Some(Ok(guard)) if guard.is_valid()), "two valid guards");
+            if let Some(Ok(guard)) = &early {
+                self.is_overtaken(guard).await;
+            }
             self.heal(struck).await;
             let ended = match early {
                 Some(ended) => ended,
@@ -62,7 +65,9 @@ impl Stage {
         if self.fault.ends_session() {
             let second = self.granted(self.acquire(&self.other)).await;
             let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
-            assert!(!matches!(&early, Some(Ok(guard)) if guard.is_valid()), "two valid guards");
+            if let Some(Ok(guard)) = &early {
+                self.is_overtaken(guard).await;
+            }
             self.heal(struck).await;
             let ended = match early {
                 Some(ended) => ended,
@@ -82,18 +87,16 @@ impl Stage {
     pub(crate) async fn holds(&self, lock: Option<Mutex>, doing: Doing, second: Acquiring, hold: Hold) {
         let token = match &doing {
             Doing::Holding(guard) => guard.fencing_token(),
-            Doing::Releasing(_, token) | Doing::Writing(_, token, _) => *token,
+            Doing::Releasing(_, token) => *token,
+            Doing::Writing(_, guard, _) => guard.fencing_token(),
         };
         let struck = self.strike(hold).await;
         if self.fault.ends_session() {
             let second = self.successor(second, token).await;
             match &doing {
-                Doing::Holding(guard) if self.fault == Fault::SessionExpired => {
-                    let noticed = timeout(NOTICE, guard.lost()).await;
-                    assert!(noticed.is_ok() && !guard.is_valid(), "the loss was not noticed in {NOTICE:?}");
-                }
-                Doing::Holding(guard) => assert!(!guard.is_valid(), "two valid guards"),
-                Doing::Releasing(..) | Doing::Writing(..) => {}
+                Doing::Holding(guard) => self.is_overtaken(guard).await,
+                Doing::Writing(_, guard, _) => self.is_overtaken(guard).await,
+                Doing::Releasing(..) => {}
             }
             let written = self.is_written(&doing).await;
             self.heal(struck).await;
@@ -103,15 +106,15 @@ impl Stage {
                     let released = self.soon("the release", releasing).await.expect("no panic");
                     assert!(matches!(released, Ok(()) | Err(Error::LockLost { .. })), "{released:?}");
                 }
-                Doing::Writing(writing, _, path) => {
-                    let (guard, outcome) = self.soon("the write", writing).await.expect("no panic");
+                Doing::Writing(writing, guard, path) => {
+                    let outcome = self.soon("the write", writing).await.expect("no panic");
                     assert!(
                         matches!(outcome, Err(Error::UnknownOutcome { .. } | Error::LockLost { .. })),
                         "{outcome:?}"
                     );
                     let again = guard.transaction().create(format!("{path}-again"), b"").commit().await;
                     assert!(matches!(again, Err(Error::LockLost { .. })), "{again:?}");
-                    self.is_lost(guard).await;
+                    self.is_lost(Arc::into_inner(guard).expect("the write has ended")).await;
                     assert_eq!(Some(self.exists(&path).await), written, "written after the next was granted");
                 }
             }
@@ -125,8 +128,8 @@ impl Stage {
                     assert!(released.is_ok() || self.may_be_lost(&released), "{released:?}");
                     None
                 }
-                Doing::Writing(writing, _, path) => {
-                    let (guard, outcome) = self.soon("the write", writing).await.expect("no panic");
+                Doing::Writing(writing, guard, path) => {
+                    let outcome = self.soon("the write", writing).await.expect("no panic");
                     match (self.fault, &outcome) {
                         (Fault::ReplyDelayed, Ok(())) | (_, Err(Error::UnknownOutcome { .. })) => {}
                         _ => panic!("{outcome:?}"),
@@ -134,7 +137,7 @@ impl Stage {
                     if let Some(executed) = self.fault.is_executed() {
                         assert_eq!(self.exists(&path).await, executed);
                     }
-                    Some(guard)
+                    Some(Arc::into_inner(guard).expect("the write has ended"))
                 }
             };
             if let Some(guard) = guard {
@@ -150,6 +153,16 @@ impl Stage {
             let second = self.successor(second, token).await;
             self.settle(lock, second).await;
         }
+    }
+
+    /// A guard whose lock has just been granted to another.
+    pub(crate) async fn is_overtaken(&self, guard: &Guard) {
+        if self.fault == Fault::SessionExpired {
+            // The servers decided it at once, so the holder can only be told.
+            let noticed = timeout(NOTICE, guard.lost()).await;
+            assert!(noticed.is_ok(), "the loss was not noticed in {NOTICE:?}");
+        }
+        assert!(!guard.is_valid(), "two valid guards");
     }
 
     /// A guard that the servers know of, and nobody else.

@@ -1,6 +1,8 @@
 //! The requests of the matrix: for each, the situation in which the library sends it, up to the moment it is trapped.
 
-use fairlock::{Guard, Mutex, Retry};
+use std::sync::Arc;
+
+use fairlock::{Guard, LossReason, Mutex, Retry};
 use fairlock_testcontainers::{Close, Operation, Which};
 
 use crate::fault::Fault;
@@ -255,15 +257,12 @@ pub(crate) async fn verifying(stage: &Stage) {
 pub(crate) async fn writing(stage: &Stage) {
     let (guard, lock, second) = stage.held_by_the_disturbed().await;
     let hold = stage.trap(Which::at(Operation::Multi, guard.node_path()));
-    let (token, path) = (guard.fencing_token(), format!("{}/written", stage.path));
+    let (guard, path) = (Arc::new(guard), format!("{}/written", stage.path));
     let writing = {
-        let path = path.clone();
-        tokio::spawn(async move {
-            let outcome = guard.transaction().create(path, b"by the holder").commit().await;
-            (guard, outcome)
-        })
+        let (guard, path) = (guard.clone(), path.clone());
+        tokio::spawn(async move { guard.transaction().create(path, b"by the holder").commit().await })
     };
-    stage.holds(Some(lock), Doing::Writing(writing, token, path), second, hold).await;
+    stage.holds(Some(lock), Doing::Writing(writing, guard, path), second, hold).await;
 }
 
 /// The deletion of a cancelled waiter's node.
@@ -328,11 +327,12 @@ pub(crate) async fn closing(stage: &Stage) {
     let hold = stage.trap(Operation::CloseSession);
     let close = tokio::spawn(async move { locks.close().await });
     let struck = stage.strike(hold).await;
-    assert!(!guard.is_valid(), "lost at once, whether or not a server can be told");
+    // At once, whether or not a server can be told.
+    assert_eq!(stage.soon("the loss", guard.lost()).await, LossReason::Closed);
+    assert!(!guard.is_valid());
     stage.heal(struck).await;
     let second = stage.successor(second, guard.fencing_token()).await;
     stage.soon("the end of closing", close).await.expect("no panic");
-    assert!(!guard.is_valid());
     drop(guard);
     stage.settle(None, second).await;
 }

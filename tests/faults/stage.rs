@@ -39,6 +39,7 @@ impl std::ops::Deref for Seat {
 
 pub(crate) struct Stage {
     pub(crate) fault: Fault,
+    pub(crate) patience: Duration,
     pub(crate) server: Seat,
     /// In front of the disturbed client.
     pub(crate) proxy: Proxy,
@@ -63,7 +64,7 @@ impl Stage {
         let observer = connector.connect(&theirs.address()).await.expect("a session");
         let other = connect(&theirs, UNDISTURBED).await.expect("a session").mutex(&path).expect("a good path");
         let other_session = theirs.session();
-        (Self { fault, server, proxy, theirs, path, other, other_session, observer }, started)
+        (Self { fault, patience: PATIENCE, server, proxy, theirs, path, other, other_session, observer }, started)
     }
 
     pub(crate) fn queue(&self) -> String {
@@ -143,6 +144,11 @@ impl Stage {
         self.observer.mkdir(path, &options).await.expect("made");
     }
 
+    /// Deletes a node by hand.
+    pub(crate) async fn delete(&self, path: &str) {
+        self.observer.delete(path, None).await.expect("deleted");
+    }
+
     /// Waits until the server has ended the disturbed session.
     pub(crate) async fn until_session_is_over(&self) {
         let Some(session) = self.proxy.session() else { return };
@@ -164,7 +170,7 @@ impl Stage {
     }
 
     pub(crate) async fn soon<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
-        match timeout(PATIENCE, future).await {
+        match timeout(self.patience, future).await {
             Ok(output) => output,
             Err(_) => panic!("waited in vain for {what}; in the queue: {:?}", self.nodes().await),
         }
@@ -211,7 +217,10 @@ async fn start() -> Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         runtime.expect("a runtime")
     });
-    let builder = Server::builder().tick_time(Duration::from_millis(200)).max_session_timeout(Duration::from_secs(60));
+    let builder = Server::builder()
+        .tick_time(Duration::from_millis(100))
+        .max_session_timeout(Duration::from_secs(60))
+        .jvm_flag("-XX:TieredStopAtLevel=1");
     let started = tokio::task::spawn_blocking(move || runtime.block_on(builder.start()));
     started.await.expect("no panic").expect("a server can be started")
 }
