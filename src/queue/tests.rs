@@ -557,3 +557,40 @@ fn past_half_the_range_the_last_one_out_closes_the_queue() {
 fn an_answer_to_nothing_is_a_bug() {
     let _actions = holder().handle(surveyed(&[0]));
 }
+
+/// What the driver asks of a machine: (waits for, held, leaving, stuck, wants ticks, finished).
+fn standing(machine: &Machine) -> (Option<i32>, bool, bool, bool, bool, bool) {
+    (
+        machine.waiting_for().map(Sequence::as_i32),
+        machine.is_held(),
+        machine.is_leaving(),
+        machine.is_stuck(),
+        machine.wants_ticks(),
+        machine.is_finished(),
+    )
+}
+
+#[test]
+fn a_machine_says_where_it_stands() {
+    let mut waiter = machine();
+    assert_eq!(standing(&waiter), (None, false, false, false, false, false), "entering");
+    waiter.handle(entered(7, Neighbours::Some));
+    assert_eq!(standing(&waiter), (Some(6), false, false, false, true, false), "placing its watch");
+    waiter.handle(Event::OwnWatchPlaced);
+    waiter.handle(Event::WatchPlaced);
+    assert_eq!(standing(&waiter), (Some(6), false, false, false, true, false), "waiting");
+    waiter.handle(Event::Tick);
+    assert_eq!(standing(&waiter), (Some(6), false, false, false, true, false), "probing");
+    waiter.handle(Event::Probed { exists: true });
+    waiter.handle(BATON);
+    assert_eq!(standing(&waiter), (None, true, false, false, false, false), "held");
+    waiter.handle(Event::Release);
+    assert_eq!(standing(&waiter), (None, false, true, false, false, false), "leaving");
+    waiter.handle(Event::Unknown);
+    assert_eq!(standing(&waiter), (None, false, true, false, false, false), "verifying");
+    waiter.handle(Event::Refused);
+    assert_eq!(standing(&waiter), (None, false, true, true, true, false), "stuck with its node");
+    waiter.handle(Event::Tick);
+    waiter.handle(Event::Verified { exists: false });
+    assert_eq!(standing(&waiter), (None, false, false, false, false, true), "gone");
+}
