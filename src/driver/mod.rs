@@ -112,15 +112,19 @@ impl Driver {
         }
     }
 
-    async fn run(mut self) {
-        self.perform(Action::Enter);
-        // That it is connected is no news: nothing was interrupted.
-        if let Some(event) = self.session_event().filter(|event| *event != Event::Resumed) {
-            self.handle(event);
-        }
-        while !self.machine.is_finished() {
-            if let Some(event) = self.next().await {
+    // Not an `async fn`: its future would have room for the driver twice, as what it is given and as what it works on.
+    #[allow(clippy::manual_async_fn)]
+    fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            self.perform(Action::Enter);
+            // That it is connected is no news: nothing was interrupted.
+            if let Some(event) = self.session_event().filter(|event| *event != Event::Resumed) {
                 self.handle(event);
+            }
+            while !self.machine.is_finished() {
+                if let Some(event) = self.next().await {
+                    self.handle(event);
+                }
             }
         }
     }

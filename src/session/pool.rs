@@ -88,9 +88,11 @@ impl Pool {
                 return Ok(seat);
             }
             let mut closed = self.closed.subscribe();
+            // Boxed: it is large and rare, and every waiter's future has room for this one.
+            let opened = Box::pin(self.open_before(deadline, paths, path_bytes));
             tokio::select! {
                 biased;
-                opened = self.open_before(deadline, paths, path_bytes) => opened?,
+                opened = opened => opened?,
                 _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
             }
         }

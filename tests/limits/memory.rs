@@ -3,8 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use fairlock_testcontainers::Operation;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::bed::{connect, program, proxy, soon, unused_path};
 
@@ -16,13 +18,28 @@ const HANDLES: u64 = 10;
 /// Far above what it should be: the figure is printed, and this only notices when something is out of all proportion.
 const BYTES_MAX: u64 = 16 * 1_024;
 
+/// For what all waiters do, on a slow machine.
+const GATHERING: Duration = Duration::from_secs(120);
+
+/// At once, the process has ten thousand requests under way, and what they took is not all given back to the system.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_waiters_cost_little_memory_each() {
+async fn memory_of_ten_thousand_waiters_that_come_at_once() {
+    measure(WAITERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_of_ten_thousand_waiters_that_come_in_hundreds() {
+    measure(200).await;
+}
+
+async fn measure(at_once: u64) {
     let (proxy, path, program) = (proxy().await, unused_path(), program("limits_worker").await);
-    let guard = connect(&proxy.address(), Duration::from_secs(60)).await;
-    let guard = guard.mutex(&path).expect("a good path").acquire().await.expect("free");
+    let holder = connect(&proxy.address(), Duration::from_secs(60)).await;
+    let guard = holder.mutex(&path).expect("a good path").acquire().await.expect("free");
+    // The holder's own watch, which only takes a moment, must not be counted for a waiter's.
+    soon(proxy.wait_until(|counts| counts.reply(Operation::GetData) == 1)).await;
     let mut child = Command::new(&program)
-        .args(["memory", &proxy.address(), &path, &WAITERS.to_string(), &HANDLES.to_string()])
+        .args(["memory", &proxy.address(), &path, &HANDLES.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -31,19 +48,23 @@ async fn ten_thousand_waiters_cost_little_memory_each() {
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut input = child.stdin.take().expect("piped");
     let mut bytes = async || -> u64 {
-        let line = lines.next_line().await.expect("text").expect("the process has failed; its error is above");
+        let line = soon(lines.next_line()).await.expect("text").expect("the process has failed; its error is above");
         line.parse().expect("a number")
     };
-    let before = soon(bytes()).await;
-    let connections = proxy.connections();
-    // Each waiter places two watches. The holder's own, and the warming up of the process, may have placed a few more.
-    soon(proxy.wait_until(|counts| counts.reply(fairlock_testcontainers::Operation::GetData) >= 2 * WAITERS + 1)).await;
+    let before = bytes().await;
+    let (connections, watched) = (proxy.connections(), proxy.counts().reply(Operation::GetData));
+    for come in (1..=WAITERS / at_once).map(|times| times * at_once) {
+        input.write_all(format!("{at_once}\n").as_bytes()).await.expect("it reads");
+        // Each waiter places two watches.
+        let all_wait = proxy.wait_until(|counts| counts.reply(Operation::GetData) >= watched + 2 * come);
+        timeout(GATHERING, all_wait).await.expect("all wait");
+    }
     input.write_all(b"all wait\n").await.expect("it reads");
-    let after = soon(bytes()).await;
+    let after = bytes().await;
     assert_eq!(proxy.connections(), connections, "a session was opened while it was measured");
     let each = after.saturating_sub(before) / WAITERS;
     eprintln!(
-        "{each} bytes per waiter: {} KiB with {HANDLES} sessions, {} KiB with {WAITERS} waiters",
+        "{each} bytes per waiter, {at_once} at once: {} KiB with {HANDLES} sessions, {} KiB with {WAITERS} waiters",
         before / 1_024,
         after / 1_024
     );

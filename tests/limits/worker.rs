@@ -1,7 +1,7 @@
 //! The processes of the tests in `tests/limits`: one that waits ten thousand times and tells its memory, and one that
 //! stops itself while it holds a lock.
 //!
-//! Usage: `limits_worker memory SERVERS LOCK WAITERS HANDLES`, or `limits_worker pause SERVERS LOCK TIMEOUT_MS`. Both
+//! Usage: `limits_worker memory SERVERS LOCK HANDLES`, or `limits_worker pause SERVERS LOCK TIMEOUT_MS`. Both
 //! talk with the test over their standard input and output, line by line.
 
 use std::error::Error;
@@ -18,16 +18,16 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["memory", servers, path, waiters, handles] => {
+        ["memory", servers, path, handles] => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(memory(servers, path, waiters.parse()?, handles.parse()?))
+            runtime.block_on(memory(servers, path, handles.parse()?))
         }
         // One thread: after a pause nothing of the library runs before the guard is asked.
         ["pause", servers, path, timeout] => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(pause(servers, path, Duration::from_millis(timeout.parse()?))),
-        _ => Err("usage: limits_worker memory SERVERS LOCK WAITERS HANDLES | pause SERVERS LOCK TIMEOUT_MS".into()),
+        _ => Err("usage: limits_worker memory SERVERS LOCK HANDLES | pause SERVERS LOCK TIMEOUT_MS".into()),
     }
 }
 
@@ -52,8 +52,9 @@ fn resident() -> Result<u64, Box<dyn Error>> {
     Ok(kib * 1_024)
 }
 
-/// Tells the memory with the sessions only, and again with all waiters, when the test says that they wait.
-async fn memory(servers: &str, path: &str, waiters: usize, handles: usize) -> Outcome {
+/// Tells the memory with the sessions only, and again after each line of the test: as many waiters more as it says, and
+/// then, as soon as the test says `all wait`, the memory.
+async fn memory(servers: &str, path: &str, handles: usize) -> Outcome {
     let mut locks = Vec::new();
     for number in 0..handles {
         let handle = Fairlock::builder().session_timeout(Duration::from_secs(60)).connect(servers).await?;
@@ -63,21 +64,22 @@ async fn memory(servers: &str, path: &str, waiters: usize, handles: usize) -> Ou
     }
     tell(&resident()?.to_string())?;
     let mut waiting = JoinSet::new();
-    for number in 0..waiters {
-        let lock = locks[number % handles].clone();
-        waiting.spawn(async move { lock.acquire().await.map(drop) });
+    loop {
+        let line = tokio::task::spawn_blocking(told).await??;
+        if line == "all wait" {
+            if let Some(early) = waiting.try_join_next() {
+                return Err(format!("one does not wait: {early:?}").into());
+            }
+            tell(&resident()?.to_string())?;
+        } else if let Ok(more) = line.parse::<usize>() {
+            for _ in 0..more {
+                let lock = locks[waiting.len() % handles].clone();
+                waiting.spawn(async move { lock.acquire().await.map(drop) });
+            }
+        } else {
+            return Ok(());
+        }
     }
-    let told = tokio::task::spawn_blocking(told).await??;
-    if told != "all wait" {
-        return Err(format!("told {told:?}").into());
-    }
-    if let Some(early) = waiting.try_join_next() {
-        return Err(format!("one does not wait: {early:?}").into());
-    }
-    tell(&resident()?.to_string())?;
-    // The test has ended when it says no more.
-    tokio::task::spawn_blocking(self::told).await??;
-    Ok(())
 }
 
 /// One pause after the other, until the test says no more. Each is announced with the node of the guard, and answered
