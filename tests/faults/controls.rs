@@ -7,6 +7,7 @@ use fairlock_testcontainers::Operation;
 use futures::FutureExt;
 
 use crate::fault::Fault;
+use crate::oracle::NOTICE;
 use crate::stage::Stage;
 
 /// A short patience: here, time runs out by design.
@@ -61,7 +62,7 @@ async fn two_valid_guards_are_flagged() {
     for fault in [Fault::SessionExpired, Fault::ZombieLink] {
         let stage = stage(fault).await;
         let guard = stage.granted(stage.acquire(&stage.lock().await)).await;
-        let said = complaint(stage.is_overtaken(&guard)).await;
+        let said = complaint(stage.is_overtaken(&guard, NOTICE)).await;
         assert!(said.contains("two valid guards") || said.contains("not noticed"), "{said}");
     }
 }

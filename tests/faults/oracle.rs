@@ -17,12 +17,21 @@ use crate::fault::Fault;
 use crate::stage::{Acquiring, Stage};
 
 /// What a holder may take to learn of a loss that the server has decided.
-const NOTICE: Duration = Duration::from_millis(200);
+pub(crate) const NOTICE: Duration = Duration::from_millis(200);
+
+/// How long the client pauses, at most, after an attempt to come back that failed, before it tries again.
+const CLIENTS_PAUSE: Duration = Duration::from_millis(200);
+
+/// The limit is counted in turns of a timer of this length, so that time during which a busy machine let nobody here run
+/// is nobody's fault.
+const TURN: Duration = Duration::from_millis(5);
 
 /// What the disturbed holder is doing.
 pub(crate) enum Doing {
     /// Nothing: the request is made in the background.
     Holding(Guard),
+    /// Its connection has just come back, and is not fully restored.
+    Resuming(Guard),
     Releasing(JoinHandle<Result<(), Error>>, FencingToken),
     /// It creates this node.
     Writing(JoinHandle<Result<(), Error>>, Arc<Guard>, String),
@@ -39,7 +48,7 @@ impl Stage {
             let second = self.successor(second, token).await;
             let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
             if let Some(Ok(guard)) = &early {
-                self.is_overtaken(guard).await;
+                self.is_overtaken(guard, NOTICE).await;
             }
             self.heal(struck).await;
             let ended = match early {
@@ -66,7 +75,7 @@ impl Stage {
             let second = self.granted(self.acquire(&self.other)).await;
             let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
             if let Some(Ok(guard)) = &early {
-                self.is_overtaken(guard).await;
+                self.is_overtaken(guard, NOTICE).await;
             }
             self.heal(struck).await;
             let ended = match early {
@@ -86,7 +95,7 @@ impl Stage {
     /// The disturbed contender holds the lock, another waits behind it, and a request of the holder is trapped.
     pub(crate) async fn holds(&self, lock: Option<Mutex>, doing: Doing, second: Acquiring, hold: Hold) {
         let token = match &doing {
-            Doing::Holding(guard) => guard.fencing_token(),
+            Doing::Holding(guard) | Doing::Resuming(guard) => guard.fencing_token(),
             Doing::Releasing(_, token) => *token,
             Doing::Writing(_, guard, _) => guard.fencing_token(),
         };
@@ -94,14 +103,15 @@ impl Stage {
         if self.fault.ends_session() {
             let second = self.successor(second, token).await;
             match &doing {
-                Doing::Holding(guard) => self.is_overtaken(guard).await,
-                Doing::Writing(_, guard, _) => self.is_overtaken(guard).await,
+                Doing::Holding(guard) => self.is_overtaken(guard, NOTICE).await,
+                Doing::Resuming(guard) => self.is_overtaken(guard, NOTICE + CLIENTS_PAUSE).await,
+                Doing::Writing(_, guard, _) => self.is_overtaken(guard, NOTICE).await,
                 Doing::Releasing(..) => {}
             }
             let written = self.is_written(&doing).await;
             self.heal(struck).await;
             match doing {
-                Doing::Holding(guard) => self.is_lost(guard).await,
+                Doing::Holding(guard) | Doing::Resuming(guard) => self.is_lost(guard).await,
                 Doing::Releasing(releasing, _) => {
                     let released = self.soon("the release", releasing).await.expect("no panic");
                     assert!(matches!(released, Ok(()) | Err(Error::LockLost { .. })), "{released:?}");
@@ -122,7 +132,7 @@ impl Stage {
         } else {
             self.heal(struck).await;
             let guard = match doing {
-                Doing::Holding(guard) => Some(guard),
+                Doing::Holding(guard) | Doing::Resuming(guard) => Some(guard),
                 Doing::Releasing(releasing, _) => {
                     let released = self.soon("the release", releasing).await.expect("no panic");
                     assert!(released.is_ok() || self.may_be_lost(&released), "{released:?}");
@@ -156,11 +166,14 @@ impl Stage {
     }
 
     /// A guard whose lock has just been granted to another.
-    pub(crate) async fn is_overtaken(&self, guard: &Guard) {
+    pub(crate) async fn is_overtaken(&self, guard: &Guard, notice: Duration) {
         if self.fault == Fault::SessionExpired {
             // The servers decided it at once, so the holder can only be told.
-            let noticed = timeout(NOTICE, guard.lost()).await;
-            assert!(noticed.is_ok(), "the loss was not noticed in {NOTICE:?}");
+            let mut waited = Duration::ZERO;
+            while timeout(TURN, guard.lost()).await.is_err() {
+                waited += TURN;
+                assert!(waited < notice, "the loss was not noticed in {notice:?}");
+            }
         }
         assert!(!guard.is_valid(), "two valid guards");
     }

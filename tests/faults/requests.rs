@@ -200,7 +200,7 @@ pub(crate) async fn restoring_a_holders_watch(stage: &Stage) {
     stage.soon("the watch", stage.proxy.wait_until(|counts| counts.reply(Operation::GetData) >= 1)).await;
     let hold = stage.trap(Operation::SetWatches);
     stage.proxy.cut(Close::Fin);
-    stage.holds(Some(lock), Doing::Holding(guard), second, hold).await;
+    stage.holds(Some(lock), Doing::Resuming(guard), second, hold).await;
 }
 
 /// The keeper's read, which keeps a holder's session alive.
