@@ -1,8 +1,9 @@
 //! The requests of the matrix: for each, the situation in which the library sends it, up to the moment it is trapped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use fairlock::{Guard, LossReason, Mutex, Retry};
+use fairlock::{Error, Guard, LossReason, Mutex, Retry};
 use fairlock_testcontainers::{Close, Operation, Which};
 
 use crate::fault::Fault;
@@ -58,7 +59,17 @@ pub(crate) async fn connecting(stage: &Stage) {
         }
     };
     let (lock, ()) = stage.soon("the session", async { tokio::join!(connect, disturb) }).await;
-    let guard = stage.granted(stage.acquire(&lock)).await;
+    // The session's validity counts from the first attempt to connect. Where that took long, little of it is left until
+    // the keeper has renewed it.
+    let guard = loop {
+        let guard = stage.granted(stage.acquire(&lock)).await;
+        if guard.valid_for() > stage.fault.session_timeout().mul_f64(0.4) {
+            break guard;
+        }
+        let released = stage.soon("the release", guard.release()).await;
+        assert!(matches!(released, Ok(()) | Err(Error::LockLost { .. })), "{released:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     let second = stage.second_enters().await;
     stage.held_then_released(lock, guard, second).await;
 }
