@@ -19,11 +19,16 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::error::Error;
 
 /// How much is passed on at once.
 const CHUNK: usize = 64 << 10;
+
+/// How long a server that does not listen is tried.
+const CONNECT_PATIENCE: Duration = Duration::from_millis(500);
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest list of addresses that a server may say first; ZooKeeper's own limit is 512.
 const HELLO_BYTES_MAX: usize = 4_096;
@@ -132,7 +137,7 @@ async fn serve(caller: TcpStream, server: u16, mut gate: Gate, call_back: Option
         gate.open().await;
         return;
     }
-    let Ok(called) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+    let Some(called) = connect(server).await else { return };
     let _ = (caller.set_nodelay(true), called.set_nodelay(true));
     let (mut from_caller, to_caller) = caller.into_split();
     let (from_called, mut to_called) = called.into_split();
@@ -147,6 +152,19 @@ async fn serve(caller: TcpStream, server: u16, mut gate: Gate, call_back: Option
     };
     // An error of one direction ends both; an end of file passes by itself.
     let _ = tokio::try_join!(there, pass(from_called, to_caller, gate));
+}
+
+/// A server that has just been elected may not listen yet. Its followers try again when a connection is refused, but a
+/// relay has accepted theirs already; and if it were closed, they would start another election.
+async fn connect(server: u16) -> Option<TcpStream> {
+    let deadline = Instant::now() + CONNECT_PATIENCE;
+    loop {
+        match TcpStream::connect(("127.0.0.1", server)).await {
+            Ok(called) => return Some(called),
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(CONNECT_PAUSE).await,
+            Err(_) => return None,
+        }
+    }
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut gate: Gate) -> io::Result<()> {
@@ -269,6 +287,19 @@ mod tests {
         let mut heard = vec![0; expected.len()];
         called.read_exact(&mut heard).await.expect("passed on");
         assert_eq!(heard, expected);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_listens_a_little_later_is_reached() {
+        let mut bed = bed().await;
+        let address = bed.servers[1][0].local_addr().expect("bound");
+        drop(bed.servers.pop());
+        let mut caller = call(bed.relays.ports(0, 1).quorum).await;
+        caller.write_all(b"a").await.expect("sent");
+        assert!(timeout(SHORT, caller.read(&mut [0])).await.is_err(), "not closed yet");
+        let listener = TcpListener::bind(address).await.expect("free again");
+        let (mut called, _) = timeout(LONG, listener.accept()).await.expect("in time").expect("called");
+        called.read_exact(&mut [0]).await.expect("passed on");
     }
 
     #[tokio::test]
