@@ -18,6 +18,8 @@ pub(crate) struct Holder {
 pub(crate) struct Ledger {
     pub(crate) register: Register,
     spans: HashMap<Holder, Span>,
+    /// By client; those that were granted at all.
+    grants_by_client: BTreeMap<usize, u64>,
     /// Writes whose acceptance a client says that it was told of.
     pub(crate) told: u64,
     /// Losses that a client was told of, by reason.
@@ -31,6 +33,7 @@ impl Ledger {
         Self {
             register: Register::new(fenced),
             spans: HashMap::new(),
+            grants_by_client: BTreeMap::new(),
             told: 0,
             losses: BTreeMap::new(),
             not_granted: BTreeMap::new(),
@@ -39,7 +42,10 @@ impl Ledger {
 
     /// Notes what a holder has seen since; spans of one holder only grow.
     pub(crate) fn saw(&mut self, holder: Holder, span: Span) {
-        let known = self.spans.entry(holder).or_insert(span);
+        let known = self.spans.entry(holder).or_insert_with(|| {
+            *self.grants_by_client.entry(holder.client).or_default() += 1;
+            span
+        });
         known.valid = known.valid.max(span.valid);
         known.used = known.used.max(span.used);
     }
@@ -50,6 +56,10 @@ impl Ledger {
 
     pub(crate) fn grant_count(&self) -> usize {
         self.spans.len()
+    }
+
+    pub(crate) fn grants_of(&self, client: usize) -> u64 {
+        self.grants_by_client.get(&client).copied().unwrap_or_default()
     }
 
     /// When guards were valid, by the holders' own clocks.
@@ -108,5 +118,6 @@ mod tests {
         ledger.saw(holder(7), Span { granted: 10, valid: Some(11), used: 12 });
         ledger.saw(Holder { client: 1, ..holder(7) }, Span { granted: 20, valid: Some(21), used: 22 });
         assert_eq!(ledger.tokens_in_order(), [7, 7]);
+        assert_eq!((ledger.grants_of(0), ledger.grants_of(1), ledger.grants_of(2)), (1, 1, 0));
     }
 }

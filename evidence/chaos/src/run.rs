@@ -105,7 +105,7 @@ async fn run(config: &Config, seed: u64) -> Outcome<Summary> {
     tokio::select! {
         biased;
         outcome = look_after(&herd, &desk, &log) => outcome?,
-        () = vigil::watch(&observer, &desk, &log) => {}
+        () = vigil::watch(&observer, &desk, config, &log) => {}
         outcome = faults => drop(outcome?),
     }
     let (duration, until) = (begin.elapsed(), clock());

@@ -94,10 +94,8 @@ impl Figures {
         for (lock, ledger) in desk.ledgers().enumerate() {
             let register = &ledger.register;
             figures.grants += ledger.grant_count() as u64;
-            for (holder, _) in ledger.grants() {
-                if let Some(count) = figures.grants_by_client.get_mut(holder.client) {
-                    *count += 1;
-                }
+            for (client, count) in figures.grants_by_client.iter_mut().enumerate() {
+                *count += ledger.grants_of(client);
             }
             figures.increments += register.accepted().len() as u64;
             figures.told += ledger.told;
