@@ -201,6 +201,17 @@ fn a_guard_that_outlives_its_runtime_is_lost_and_panics_nowhere() {
     assert!(matches!(error, Error::LockLost { reason: LossReason::Closed, .. }), "{error}");
 }
 
+/// Closing tells the servers, and another contender may be granted before the closed handle's own tasks have run: the
+/// guard must not depend on them.
+#[tokio::test]
+async fn a_guard_knows_of_the_end_of_its_session_before_any_task_has_run() {
+    let bed = Bed::new().await;
+    let guard = bed.lock.acquire().await.expect("free");
+    bed.memory.expire(bed.session());
+    assert!(!guard.is_valid());
+    assert_eq!(guard.validity(), Validity::Lost(LossReason::SessionExpired));
+}
+
 #[tokio::test]
 async fn expiry_while_holding_is_told_and_the_guard_never_comes_back() {
     let bed = Bed::new().await;

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
 use crate::session::{Era, Session};
+use crate::store::SessionState;
 use crate::token::FencingToken;
 
 /// A lock that was granted. Dropping it releases the lock: the sender's end tells the task, from any thread, with or
@@ -58,7 +59,7 @@ impl Hold {
         self.session.validity().valid_until()
     }
 
-    /// Why the lock is lost; `None` while it may be relied upon. Reads a clock and two cells, does no I/O.
+    /// Why the lock is lost; `None` while it may be relied upon. Reads a clock and three cells, does no I/O.
     pub(crate) fn loss(&self) -> Option<LossReason> {
         if let Some(reason) = *self.losses.borrow() {
             return Some(reason);
@@ -66,6 +67,10 @@ impl Hold {
         // The task is gone without a word: its runtime was shut down.
         if self.losses.has_changed().is_err() {
             return Some(LossReason::Closed);
+        }
+        // The task may not have heard yet that the session was closed or given up: the servers may hear it first.
+        if let SessionState::Ended(reason) = *self.session.states().borrow() {
+            return Some(reason);
         }
         // The task may not have been scheduled yet, or be late like this thread after a pause; the clock is not.
         (!self.session.validity().holds_since(self.era)).then_some(LossReason::DeadlinePassed)
