@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::{Clock, ManualClock};
+use fairlock::queue::Limits;
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::store::{
     Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
@@ -24,6 +25,8 @@ struct Faults {
     barriers_overloaded: AtomicUsize,
     leaves_overloaded: AtomicUsize,
     leaves_denied: AtomicUsize,
+    /// All departures but those that close the queue.
+    plain_leaves_denied: AtomicUsize,
     searches_denied: AtomicUsize,
     watch_delay_ms: AtomicUsize,
     is_down: AtomicUsize,
@@ -138,6 +141,9 @@ impl Session for FaultySession {
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
         refuse_if(take(&self.faults.leaves_overloaded), StoreErrorKind::Overloaded)?;
         refuse_if(take(&self.faults.leaves_denied), StoreErrorKind::NoPermission)?;
+        if departure != Departure::CloseQueue {
+            refuse_if(take(&self.faults.plain_leaves_denied), StoreErrorKind::NoPermission)?;
+        }
         self.session.leave(queue, name, departure).await
     }
 
@@ -223,6 +229,29 @@ async fn a_denied_release_is_told_at_once_and_tried_again_until_it_is_allowed() 
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_free_for(&other).await;
     assert_eq!(store.faults.leaves_denied.load(Ordering::SeqCst), 0);
+}
+
+/// Near the end of the numbers a release first tries to close the queue, and finds a waiter there; then it is denied. That
+/// is what the holder has to hear of, not of the waiter.
+#[tokio::test(start_paused = true)]
+async fn a_denied_release_near_the_end_of_the_numbers_is_told_as_denied() {
+    let store = Faulty::new();
+    let limits = Limits { heal_from: 0.into(), ..Limits::default() };
+    let locks = Fairlock::builder().limits(limits).open(store.clone()).await.expect("a session");
+    let other = store.other().await;
+    let guard = locks.mutex("/a").expect("a good path").acquire().await.expect("free");
+    let waiting = other.mutex("/a").expect("a good path");
+    let waiter = tokio::spawn(async move { waiting.acquire().await });
+    soon(async {
+        while store.memory.children(QUEUE).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    store.faults.plain_leaves_denied.store(2, Ordering::SeqCst);
+    let error = soon(guard.release()).await.expect_err("denied");
+    assert!(matches!(error, Error::NoPermission { .. }), "{error}");
+    drop(soon(waiter).await.expect("no panic").expect("granted once it is allowed"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,6 +183,8 @@ impl Requests {
         match self.session.write(self.session.store().leave(&self.queue, &name, departure)).await {
             Ok(()) => Event::Left.into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::LeaveMissing.into(),
+            // Closing the queue is a try, and somebody being there is no failure that anybody should be told of.
+            Err(error) if error.kind() == StoreErrorKind::NotEmpty => Event::Refused.into(),
             Err(error) => self.failed_for_now("delete the lock's node", error).await,
         }
     }
