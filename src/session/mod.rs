@@ -5,12 +5,13 @@ mod validity;
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tracing::{debug, info, warn};
 
@@ -43,7 +44,7 @@ struct Shared {
     contenders: AtomicUsize,
     watched_bytes: AtomicUsize,
     /// Tells that the validity has lapsed.
-    lapses: watch::Sender<()>,
+    lapses: Notify,
     /// The queues whose foreign nodes have been reported.
     reported: Mutex<HashSet<QueuePath>>,
 }
@@ -73,7 +74,7 @@ impl Session {
             validity,
             contenders: AtomicUsize::new(0),
             watched_bytes: AtomicUsize::new(0),
-            lapses: watch::Sender::new(()),
+            lapses: Notify::new(),
             reported: Mutex::default(),
         });
         let keeper = runtime.spawn(keep(shared.clone())).abort_handle();
@@ -107,14 +108,18 @@ impl Session {
 
     /// Returns when the validity has lapsed since that era.
     pub(crate) async fn lapsed(&self, era: Era) {
-        // Before the first look, so that nothing is told between the look and the wait.
-        let mut lapses = self.shared.lapses.subscribe();
-        while self.validity().holds_since(era) {
+        loop {
+            // Before the look, so that nothing is told between the look and the wait.
+            let mut lapsed = pin!(self.shared.lapses.notified());
+            lapsed.as_mut().enable();
+            if !self.validity().holds_since(era) {
+                return;
+            }
             tokio::select! {
                 biased;
                 // It moves on while the session is kept, so look again then.
                 () = self.clock().sleep_until(self.validity().valid_until()) => {},
-                _ = lapses.changed() => {},
+                () = lapsed => {},
             }
         }
     }
@@ -267,7 +272,7 @@ async fn keep(shared: Arc<Shared>) {
         }
         if shared.validity.era().is_none() {
             // Timers stand still while a host is suspended; whoever sleeps until a deadline looks at the clock now.
-            shared.lapses.send_replace(());
+            shared.lapses.notify_waiters();
         }
         // Copied out: giving the session up writes what would be borrowed.
         let state = *states.borrow_and_update();

@@ -1,13 +1,14 @@
 //! The sessions of one handle: opened when needed, replaced when they end, more than one only when one is full.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -35,7 +36,9 @@ pub(crate) struct Pool {
     opening: tokio::sync::Mutex<()>,
     /// For those who waited for somebody else's attempt.
     last_failure: Mutex<Option<Error>>,
-    closed: watch::Sender<bool>,
+    is_closed: AtomicBool,
+    /// Wakes, in their order, those who wait for a session.
+    closing: Notify,
 }
 
 /// Ends a task whose outcome nobody waits for any more.
@@ -57,7 +60,8 @@ impl Pool {
             sessions: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             last_failure: Mutex::default(),
-            closed: watch::Sender::new(false),
+            is_closed: AtomicBool::new(false),
+            closing: Notify::new(),
         });
         pool.open_session(pool.options.connect_timeout).await?;
         Ok(pool)
@@ -68,7 +72,7 @@ impl Pool {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        *self.closed.borrow()
+        self.is_closed.load(Ordering::SeqCst)
     }
 
     /// A session to read with.
@@ -81,26 +85,29 @@ impl Pool {
     pub(crate) async fn seat(self: &Arc<Self>, paths: usize, path_bytes: usize) -> Result<Seat, Error> {
         let deadline = Instant::now() + self.options.connect_timeout;
         loop {
+            // Before the look, so that nothing is told between the look and the wait.
+            let mut closing = pin!(self.closing.notified());
+            closing.as_mut().enable();
             if self.is_closed() {
                 return Err(Error::Closed);
             }
             if let Some(seat) = self.free_seat(paths, path_bytes) {
                 return Ok(seat);
             }
-            let mut closed = self.closed.subscribe();
             // Boxed: it is large and rare, and every waiter's future has room for this one.
             let opened = Box::pin(self.open_before(deadline, paths, path_bytes));
             tokio::select! {
                 biased;
                 opened = opened => opened?,
-                _ = closed.wait_for(|closed| *closed) => return Err(Error::Closed),
+                () = closing => return Err(Error::Closed),
             }
         }
     }
 
     /// Ends all sessions; every guard of them is lost, every waiter fails.
     pub(crate) async fn close(self: &Arc<Self>) {
-        self.closed.send_replace(true);
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.closing.notify_waiters();
         let pool = self.clone();
         // On its own task, so that it is done even if nobody waits for it any more.
         let closing = self.runtime.spawn(async move {
