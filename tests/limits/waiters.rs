@@ -10,11 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use zookeeper_client as zk;
 
-use crate::bed::{self, QUIET, connect, nodes, proxy, queue_of, raw, soon, unused_path};
+use crate::bed::{self, QUIET, builder, nodes, proxy, queue_of, raw, soon, unused_path};
 
 const WAITERS: usize = 10_000;
 const HANDLES: usize = 2;
 const HAND_OVERS: usize = 200;
+
+/// Each lists ten thousand nodes.
+const HAND_OVERS_AFTER_A_CUT: usize = 50;
 
 /// For what all waiters do at once, on a slow machine.
 const GATHERING: Duration = Duration::from_secs(120);
@@ -139,7 +142,9 @@ impl Crowd {
         let (path, proxy) = (unused_path(), proxy().await);
         let mut handles = Vec::new();
         for _ in 0..HANDLES {
-            handles.push(connect(&proxy.address(), QUIET).await);
+            // All ten thousand wait for the sessions that are opened for them, on a machine that they keep busy.
+            let handle = builder(QUIET).connect_timeout(GATHERING).connect(&proxy.address()).await;
+            handles.push(handle.expect("a session"));
         }
         let lock = |handle: &Fairlock| handle.mutex(&path).expect("a good path");
         let guard = lock(&handles[0]).acquire().await.expect("free");
@@ -216,25 +221,34 @@ async fn ten_thousand_waiters_are_served_in_order_also_after_all_connections_are
     let costs = crowd.hand_over(HAND_OVERS).await;
     eprintln!("{HAND_OVERS} hand-overs in {:?}: {}", started.elapsed(), summary(&costs));
     for cost in &costs {
-        // The request is the release.
-        assert_eq!((cost.requests, cost.lists, cost.events, cost.strays), (1, 0, 1, 0), "{cost:?}");
-        assert!(cost.echoes <= 1, "{cost:?}");
+        assert_eq!((cost.lists, cost.events, cost.strays), (0, 1, 0), "{cost:?}");
+        assert!(cost.requests <= 2 && cost.echoes <= 1, "{cost:?}");
     }
+    // The request is the release.
+    assert_requests(&costs, 1);
     crowd.check_queue().await;
     for close in [Close::Fin, Close::Rst] {
         crowd.cut(close).await;
         crowd.check_queue().await;
         let started = Instant::now();
-        let costs = crowd.hand_over(HAND_OVERS).await;
-        eprintln!("{HAND_OVERS} hand-overs in {:?}: {}", started.elapsed(), summary(&costs));
+        let costs = crowd.hand_over(HAND_OVERS_AFTER_A_CUT).await;
+        eprintln!("{HAND_OVERS_AFTER_A_CUT} hand-overs in {:?}: {}", started.elapsed(), summary(&costs));
         for cost in &costs {
             assert_eq!((cost.events, cost.strays), (1, 0), "{cost:?}");
-            // A watch of before the cut proves nothing more: the next one lists the queue, and the releaser looked at
-            // its node before.
-            assert!(cost.requests <= 3 && cost.lists <= 1 && cost.echoes <= 1, "{cost:?}");
+            assert!(cost.lists <= 1 && cost.echoes <= 1, "{cost:?}");
         }
+        // A watch of before the cut proves nothing more: the next one lists the queue, and the releaser looked at its
+        // node before.
+        assert_requests(&costs, 3);
         crowd.check_queue().await;
     }
+}
+
+/// Each has so many requests. Some waiter may have looked at its predecessor, which happened to be one of the two, as
+/// each does once in half a minute: one in five, if a hand-over took as long as two seconds.
+fn assert_requests(costs: &[Cost], each: usize) {
+    let requests: usize = costs.iter().map(|cost| cost.requests).sum();
+    assert!(requests <= costs.len() * each + costs.len() / 5, "{}", summary(costs));
 }
 
 fn summary(costs: &[Cost]) -> String {
