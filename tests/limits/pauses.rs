@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use zookeeper_client as zk;
 
 use crate::bed::{self, program, raw, soon, unused_path};
@@ -20,6 +21,9 @@ const PROCESSES_MAX: usize = 100;
 
 /// Each process is paused this often where there are not too many.
 const PAUSES_EACH: usize = 5;
+
+/// For a holder, of which there may be many on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a holder said when it was continued.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +82,7 @@ impl Holder {
     }
 
     async fn line(&mut self) -> String {
-        let line = soon(self.lines.next_line()).await.expect("text");
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("it answers in time").expect("text");
         line.expect("the process has failed; its error is above")
     }
 
@@ -118,7 +122,7 @@ async fn wait_until_gone(observer: &zk::Client, node: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_paused_past_its_session_knows_at_its_first_look() {
-    let session_timeout = Duration::from_secs(1);
+    let session_timeout = Duration::from_secs(2);
     let pauses = match std::env::var(PAUSES) {
         Ok(number) => number.parse().unwrap_or_else(|_| panic!("{PAUSES} is {number:?}, no number")),
         Err(_) => PAUSES_AT_LEAST,

@@ -86,20 +86,12 @@ async fn memory(servers: &str, path: &str, handles: usize) -> Outcome {
 /// with what the guard said first, how long it said to be valid, and what became of a fenced write.
 async fn pause(servers: &str, path: &str, session_timeout: Duration) -> Outcome {
     let data = format!("{path}/data");
-    let mut is_made = false;
     while told()? == "pause" {
         // A new session for each: the one before has ended.
         let handle = Fairlock::builder().session_timeout(session_timeout).connect(servers).await?;
         let lock = handle.mutex(path)?;
-        let guard = acquire(&lock).await?;
-        if !is_made {
-            guard.transaction().create(&data, b"made").commit().await?;
-            is_made = true;
-        }
+        let guard = acquire(&lock, &data).await?;
         let node = guard.node_path().to_owned();
-        if !guard.is_valid() {
-            return Err("lost before the pause: this machine is too slow for the session timeout".into());
-        }
         tell(&node)?;
         kill_process(getpid(), Signal::STOP)?;
         let first = guard.is_valid();
@@ -117,12 +109,23 @@ async fn pause(servers: &str, path: &str, session_timeout: Duration) -> Outcome 
     Ok(())
 }
 
-/// Of a session that ends while all wait for a slow machine, another is made.
-async fn acquire(lock: &Mutex) -> Result<Guard, fairlock::Error> {
+/// A guard that is valid, and the node to write to. On a slow machine a session may end on the way; another is made.
+async fn acquire(lock: &Mutex, data: &str) -> Result<Guard, fairlock::Error> {
     loop {
-        match lock.acquire().await {
-            Err(error) if error.retry() == Retry::Yes => tokio::time::sleep(Duration::from_millis(50)).await,
-            outcome => return outcome,
+        let made = async {
+            let guard = lock.acquire().await?;
+            match guard.transaction().create(data, b"made").commit().await {
+                // It exists.
+                Ok(()) | Err(fairlock::Error::TransactionRefused { .. }) => Ok(guard),
+                Err(error) => Err(error),
+            }
+        };
+        match made.await {
+            Ok(guard) if guard.is_valid() => return Ok(guard),
+            Ok(_) | Err(fairlock::Error::LockLost { .. } | fairlock::Error::UnknownOutcome { .. }) => {}
+            Err(error) if error.retry() == Retry::Yes => {}
+            Err(error) => return Err(error),
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
