@@ -72,3 +72,12 @@ pub fn history(path: &Path<State, Step>) -> String {
     let _ = writeln!(text, "{:#?}", path.last_state());
     text
 }
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Report { world, states, steps, depth, took, violations, reached } = self;
+        let verdict = if violations.is_empty() { "all properties hold" } else { "VIOLATED" };
+        write!(f, "{world}: {states} states, {steps} steps, depth {depth}, {took:.1?}: {verdict}")?;
+        write!(f, " (reached: {})", reached.join(", "))
+    }
+}

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use fairlock::LossReason;
 use fairlock::queue::{Action, Event, LeaveForm, Proof};
 
-use crate::state::{Delivery, Note, Queued, Request, Shown, Slot, State, User, Watched, small};
+use crate::state::{Contender, Delivery, Note, Queued, Request, Shown, Slot, State, User, Watched, small};
 use crate::tree::Told;
 use crate::world::World;
 
@@ -39,17 +39,16 @@ impl World {
                 state.note = Some(Note::Panicked(message.unwrap_or_default()));
             }
         }
-        let contender = &mut state.contenders[contender];
-        if contender.machine.is_finished() {
+        if state.contenders[contender].machine.is_finished() {
             // The task ends, and drops what it waited for.
-            contender.answer = None;
-            contender.own_answer = None;
-            contender.own_watch = None;
-            contender.predecessor_watch = None;
-            contender.own_watch_delayed = false;
-            contender.state_flipped = false;
-            contender.state_seen = Shown::Connected;
-            contender.has_lapsed = false;
+            let requests = &mut state.sessions[self.session_of(contender)].requests;
+            requests.retain(|queued| queued.slot == Slot::Surplus || usize::from(queued.contender) != contender);
+            if state.contenders[contender].user != User::Nobody {
+                state.note.get_or_insert(Note::Untold(contender_id(contender)));
+            }
+            // One ended contender is like another.
+            let surplus = std::mem::take(&mut state.contenders[contender].surplus);
+            state.contenders[contender] = Contender { surplus, ..Contender::ended() };
         }
     }
 

@@ -76,6 +76,8 @@ impl World {
             return self.end(state, session);
         }
         state.sessions[session].link = Some(server);
+        // The server has the session revalidated by the leader, which counts anew.
+        self.renew(state, session);
         for contender in self.members(session) {
             let member = &mut state.contenders[contender];
             member.state_flipped = member.has_started && !member.machine.is_finished();

@@ -5,26 +5,30 @@ use std::process::ExitCode;
 use fairlock_model::check::check;
 use fairlock_model::worlds;
 
+const THREADS: usize = 2;
+
 fn main() -> ExitCode {
     let which = std::env::args().nth(1).unwrap_or_else(|| "small".into());
-    let worlds = match which.as_str() {
-        "small" => vec![worlds::small()],
-        "three" => vec![worlds::three()],
+    let (worlds, depth_first) = match which.as_str() {
+        "small" => (worlds::smalls(), false),
+        "ci" => (worlds::ci(), false),
+        // Depth first keeps few states at a time; its histories are longer.
+        "large" => (worlds::larges(), true),
         other => {
-            eprintln!("no such set of worlds: {other}");
+            eprintln!("no set of worlds is called {other:?}; there are small, ci and large");
             return ExitCode::from(2);
         }
     };
     let mut verdict = ExitCode::SUCCESS;
-    for world in worlds {
-        let report = check(world, 2, false);
-        println!(
-            "{}: {} states, {} steps, depth {}, {:.1?}",
-            report.world, report.states, report.steps, report.depth, report.took
-        );
-        println!("  reached: {}", report.reached.join(", "));
-        for (property, history) in report.violations {
-            println!("  violated: {property}\n{history}");
+    for (world, expected) in worlds {
+        let report = check(world, THREADS, depth_first);
+        println!("{report}");
+        for (property, history) in &report.violations {
+            println!("violated: {property}\n{history}");
+            verdict = ExitCode::FAILURE;
+        }
+        if let Some(expected) = expected.filter(|&expected| report.violations.is_empty() && expected != report.states) {
+            println!("it had {expected} states when they were counted: the model or the machine is another now");
             verdict = ExitCode::FAILURE;
         }
     }

@@ -99,12 +99,16 @@ impl World {
 
     fn decide_leave(&self, state: &mut State, contender: u8, form: LeaveForm, own: OwnNode) -> (Transaction, Event) {
         let number = number_of(own);
-        let Some(node) = state.leader.node(number) else { return (Transaction::Nothing, Event::LeaveMissing) };
+        let Some(&node) = state.leader.node(number) else { return (Transaction::Nothing, Event::LeaveMissing) };
         if form == LeaveForm::CloseQueue && state.leader.nodes.len() > 1 {
             return (Transaction::Nothing, Event::Refused);
         }
-        if node.token != token_of(own) && !state.contenders[usize::from(contender)].was_robbed {
-            state.note = Some(Note::DeletedAnothers(contender));
+        if node.token != token_of(own) {
+            let (thief, victim) = (usize::from(contender), usize::from(node.ticket));
+            if !state.contenders[thief].was_robbed {
+                state.note = Some(Note::DeletedAnothers(contender));
+            }
+            state.contenders[victim].was_robbed = true;
         }
         let transaction = match form {
             LeaveForm::Release if self.driver.release_is_told => Transaction::Release(number),

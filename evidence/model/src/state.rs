@@ -55,6 +55,8 @@ pub enum Note {
     WatchedTwice(u8),
     /// A contender dropped a write whose outcome matters.
     Abandoned(u8),
+    /// A contender ended, and did not tell its user.
+    Untold(u8),
     /// The machine's own assertions failed.
     Panicked(String),
 }

@@ -98,6 +98,12 @@ impl World {
         if matches!(state.note, Some(Note::Panicked(_))) {
             return;
         }
+        if self.reduces {
+            self.persistent_steps(state, steps);
+            if !steps.is_empty() {
+                return;
+            }
+        }
         for contender in 0..state.contenders.len() {
             self.contender_steps(state, contender, steps);
         }
@@ -110,7 +116,7 @@ impl World {
         self.tree_faults(state, steps);
     }
 
-    fn contender_steps(&self, state: &State, contender: usize, steps: &mut Vec<Step>) {
+    pub(crate) fn contender_steps(&self, state: &State, contender: usize, steps: &mut Vec<Step>) {
         let (me, id) = (&state.contenders[contender], contender_id(contender));
         if !me.has_started {
             return steps.push(Step::Start(id));
@@ -183,7 +189,7 @@ impl World {
                     && may_fail(self.kinds.lapse),
                 Step::Lapse(id),
             ),
-            (is_connected && it.has_lapsed && it.lives, Step::Expire(id)),
+            (is_connected && it.has_lapsed && it.lives && self.kinds.time_out, Step::Expire(id)),
             (is_cut && it.lives && self.kinds.time_out, Step::Expire(id)),
             (it.lives && may_fail(self.kinds.expire), Step::ExpireRudely(id)),
         ];

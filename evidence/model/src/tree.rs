@@ -64,6 +64,20 @@ pub enum Told {
     Differs,
 }
 
+impl Transaction {
+    /// Whether it might change the node of this number.
+    pub fn concerns(self, number: u8) -> bool {
+        match self {
+            Transaction::Nothing => false,
+            Transaction::Create(node) => node.number == number,
+            Transaction::Delete(changed) | Transaction::Release(changed) | Transaction::Write(changed) => {
+                changed == number
+            }
+            Transaction::Make | Transaction::Remove | Transaction::CloseQueue(_) | Transaction::EndSession(_) => true,
+        }
+    }
+}
+
 impl Tree {
     /// The node of this number.
     pub fn node(&self, number: u8) -> Option<&Node> {

@@ -1,7 +1,8 @@
 //! What is fixed in one run of the checker: who contends, what may go wrong, and which step of the driver is left out
 //! on purpose.
 
-use fairlock::queue::{Limits, Machine, Patience};
+use fairlock::LossReason;
+use fairlock::queue::{Event, Limits, Machine, Patience};
 
 use crate::state::{Contender, SESSIONS, Server, Session, Shown, State, User};
 use crate::tree::Tree;
@@ -32,6 +33,8 @@ pub struct World {
     /// Whether a grant on a write by a stranger is left out, as docs/PROTOCOL.md says: "Operators can defeat the third
     /// proof by writing to a queue's node by hand while its holder lives."
     pub excuses_forgery: bool,
+    /// Whether only one order of independent steps is visited.
+    pub reduces: bool,
     /// Whether every state is drained, to see that all ends well. Slow.
     pub drains: bool,
 }
@@ -160,7 +163,11 @@ impl World {
             follower: tree,
             pending: vec![],
             sessions: links.map(Session::connected),
-            contenders: self.contenders.iter().map(|setup| Contender::new(setup, self.limits)).collect(),
+            contenders: self
+                .contenders
+                .iter()
+                .map(|setup| Contender::new(Machine::new(setup.patience, self.limits)))
+                .collect(),
             tokens: 0,
             faults: self.faults,
             cancels: self.cancels,
@@ -206,9 +213,16 @@ impl Session {
 }
 
 impl Contender {
-    fn new(setup: &Setup, limits: Limits) -> Self {
+    /// One that has ended, and whose user was told so.
+    pub(crate) fn ended() -> Self {
+        let mut machine = Machine::new(Patience::Wait, Limits::default());
+        let _actions = machine.handle(Event::SessionEnded(LossReason::Closed));
+        Self { has_started: true, user: User::Nobody, ..Self::new(machine) }
+    }
+
+    fn new(machine: Machine) -> Self {
         Self {
-            machine: Machine::new(setup.patience, limits),
+            machine,
             has_started: false,
             answer: None,
             own_answer: None,

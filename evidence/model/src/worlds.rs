@@ -1,11 +1,14 @@
-//! The worlds that are checked.
+//! The worlds that are checked, each with the exact number of its states: a model that shrinks by accident is noticed.
 
 use fairlock::queue::{Limits, Patience};
 
 use crate::state::Server::{Follower, Leader};
 use crate::world::{Driver, Faults, Setup, World};
 
-/// Two contenders on two sessions, one fault: seconds.
+/// A world and how many states it has, if that was counted.
+pub type Counted = (World, Option<usize>);
+
+/// Two contenders on two sessions, one fault of any kind, and one waiter may give up. Seconds, also without optimisation.
 pub fn small() -> World {
     World {
         name: "small",
@@ -19,20 +22,101 @@ pub fn small() -> World {
         ticks: 0,
         driver: Driver::SHIPPED,
         excuses_forgery: true,
+        reduces: true,
         drains: false,
     }
 }
 
-/// Three contenders, two of them sharing a session, one fault.
+/// As [`small`], with every state drained.
+pub fn drained() -> World {
+    World { name: "drained", drains: true, ..small() }
+}
+
+/// As [`small`], without the reduction.
+pub fn unreduced() -> World {
+    World { name: "unreduced", reduces: false, ..small() }
+}
+
+/// As [`small`], with a waiter that may give up and a look for missed events.
+pub fn restless() -> World {
+    World { name: "restless", cancels: 1, ticks: 1, ..small() }
+}
+
+/// A server that lags behind, and connections that change between the two.
+pub fn lagging() -> World {
+    World {
+        name: "lagging",
+        beginnings: vec![[Leader, Follower]],
+        kinds: Faults { disconnect: true, time_out: true, reap: true, delete: true, lag: true, ..Faults::NONE },
+        ..small()
+    }
+}
+
+/// One contender does not wait; the queue must be made first; numbers near their end are healed.
+pub fn impatient() -> World {
+    World {
+        name: "impatient",
+        contenders: vec![Setup { patience: Patience::Try, ..waits(0) }, waits(1)],
+        queue_exists: false,
+        limits: Limits { heal_from: 1.into(), ..Limits::default() },
+        ..small()
+    }
+}
+
+/// Three contenders, two of them sharing a session; no fault, but one waiter may give up.
 pub fn three() -> World {
     World {
         name: "three",
         contenders: vec![waits(0), Setup { starts_late: true, ..waits(0) }, waits(1)],
-        beginnings: vec![[Follower, Leader]],
-        drains: false,
-        cancels: 0,
+        beginnings: vec![[Leader, Leader], [Leader, Follower], [Follower, Leader]],
+        faults: 0,
+        cancels: 1,
         ..small()
     }
+}
+
+/// Three contenders, and one session ended by force or one meddling in the tree.
+pub fn three_meddled_with() -> World {
+    World {
+        name: "three meddled with",
+        beginnings: vec![[Leader, Leader]],
+        faults: 1,
+        cancels: 0,
+        kinds: Faults { disconnect: false, time_out: false, lag: false, ..Faults::ALL },
+        ..three()
+    }
+}
+
+/// Two contenders and two faults.
+pub fn twice() -> World {
+    World { name: "twice", faults: 2, ..small() }
+}
+
+/// Three contenders, two of them sharing a session on a server that lags behind; any one fault.
+pub fn large() -> World {
+    World { name: "large", beginnings: vec![[Follower, Leader]], faults: 1, cancels: 0, kinds: Faults::ALL, ..three() }
+}
+
+/// What is checked against deliberate defects, in seconds.
+pub fn smalls() -> Vec<Counted> {
+    vec![(small(), Some(38_900)), (impatient(), Some(118_597)), (restless(), Some(139_965)), (three(), Some(38_564))]
+}
+
+/// What is checked with every change.
+pub fn ci() -> Vec<Counted> {
+    let mut all = smalls();
+    all.extend([
+        (unreduced(), Some(66_468)),
+        (drained(), Some(38_900)),
+        (lagging(), Some(95_858)),
+        (three_meddled_with(), Some(231_409)),
+    ]);
+    all
+}
+
+/// What is checked by hand: as large as fits ten minutes.
+pub fn larges() -> Vec<Counted> {
+    vec![(twice(), None), (large(), None)]
 }
 
 fn waits(session: u8) -> Setup {

@@ -19,3 +19,8 @@ pub fn nobody_deletes_anothers_node(_: &World, state: &State) -> bool {
 pub fn no_write_is_dropped(_: &World, state: &State) -> bool {
     !matches!(state.note, Some(Note::Abandoned(_)))
 }
+
+/// Whoever waits or holds is told what becomes of that before its contender ends.
+pub fn users_are_told(_: &World, state: &State) -> bool {
+    !matches!(state.note, Some(Note::Untold(_)))
+}

@@ -2,7 +2,6 @@
 
 use crate::properties::progress::nobody_waits_for_ever;
 use crate::state::State;
-use crate::step::Step;
 use crate::world::World;
 
 /// More steps than any history of these worlds needs after its last fault.
@@ -25,12 +24,4 @@ pub fn all_ends_well(world: &World, state: &State) -> bool {
         state = world.step(&state, step);
     }
     false
-}
-
-/// Kept beside the property: the steps that remain possible without faults.
-pub fn remaining(world: &World, state: &State) -> Vec<Step> {
-    let mut steps = Vec::new();
-    world.steps(state, &mut steps);
-    steps.retain(|step| step.is_progress());
-    steps
 }

@@ -26,6 +26,7 @@ pub fn all(world: &World) -> Vec<Property<World>> {
         Property::always("one watch of each kind", watches::one_watch_of_each_kind),
         Property::always("no assertion fails", conduct::no_assertion_fails),
         Property::always("nobody deletes another's node", conduct::nobody_deletes_anothers_node),
+        Property::always("users are told", conduct::users_are_told),
         Property::always("no write is dropped", conduct::no_write_is_dropped),
     ];
     if world.drains {
