@@ -338,8 +338,9 @@ pub(crate) async fn closing(stage: &Stage) {
     let hold = stage.trap(Operation::CloseSession);
     let close = tokio::spawn(async move { locks.close().await });
     let struck = stage.strike(hold).await;
-    // At once, whether or not a server can be told.
-    assert_eq!(stage.soon("the loss", guard.lost()).await, LossReason::Closed);
+    // At once, whether or not a server can be told; on a machine slower than the session's timeout, even before.
+    let reason = stage.soon("the loss", guard.lost()).await;
+    assert!(matches!(reason, LossReason::Closed | LossReason::DeadlinePassed), "{reason}");
     assert!(!guard.is_valid());
     stage.heal(struck).await;
     let second = stage.successor(second, guard.fencing_token()).await;

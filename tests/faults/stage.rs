@@ -97,24 +97,26 @@ impl Stage {
 
     /// The undisturbed contender's entry.
     pub(crate) async fn second_enters(&self) -> Acquiring {
-        let before = self.nodes_of(self.other_session).await;
+        let before = self.nodes_where(|owner| Some(owner) == self.other_session).await;
         let second = self.acquire(&self.other);
-        self.until("the second contender to enter", async || self.nodes_of(self.other_session).await == before + 1)
-            .await;
+        self.until("the second contender to enter", async || {
+            self.nodes_where(|owner| Some(owner) == self.other_session).await == before + 1
+        })
+        .await;
         second
     }
 
-    /// The disturbed contender's nodes.
+    /// The disturbed contender's nodes, of whichever session: those that are not the undisturbed one's.
     pub(crate) async fn own_nodes(&self) -> usize {
-        self.nodes_of(self.proxy.session()).await
+        self.nodes_where(|owner| Some(owner) != self.other_session).await
     }
 
-    async fn nodes_of(&self, session: Option<i64>) -> usize {
+    async fn nodes_where(&self, fits: impl Fn(i64) -> bool) -> usize {
         let mut count = 0;
         for name in self.nodes().await {
             let path = format!("{}/{name}", self.queue());
             if let Some(stat) = self.observer.check_stat(&path).await.expect("a stat") {
-                count += usize::from(Some(stat.ephemeral_owner) == session);
+                count += usize::from(fits(stat.ephemeral_owner));
             }
         }
         count
