@@ -54,7 +54,7 @@ impl Fault {
         Duration::from_millis(match self {
             Self::BlackholeBothWays | Self::ZombieLink => 1_000,
             // The client notices the silence after two fifths of it, and the session has to survive that.
-            Self::BlackholeOneWay => 1_500,
+            Self::BlackholeOneWay => 2_000,
             Self::ServerKilled => 8_000,
             _ => 4_000,
         })
