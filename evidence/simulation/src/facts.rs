@@ -172,3 +172,22 @@ pub(crate) enum Fact {
         message: String,
     },
 }
+
+impl Fact {
+    /// The lock that it is about, if it is about one.
+    pub(crate) fn lock(&self) -> Option<Lock> {
+        match self {
+            Fact::Created { lock, .. }
+            | Fact::Removed { lock, .. }
+            | Fact::Granted { lock, .. }
+            | Fact::Ended { lock, .. }
+            | Fact::Seen { lock, .. }
+            | Fact::Released { lock, .. }
+            | Fact::Committed { lock, .. }
+            | Fact::Watching { lock, .. }
+            | Fact::Told { lock, .. }
+            | Fact::Nodes { lock, .. } => Some(*lock),
+            _ => None,
+        }
+    }
+}

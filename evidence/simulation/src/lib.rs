@@ -23,6 +23,7 @@ mod book;
 mod checkers;
 mod clock;
 mod facts;
+mod fan;
 mod judge;
 mod network;
 mod panics;

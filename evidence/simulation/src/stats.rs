@@ -33,6 +33,8 @@ pub struct Stats {
     pub failures: u64,
     /// Futures dropped while they waited.
     pub cancelled: u64,
+    /// Nodes deleted in another's place after an operator removed the queue: the limit that docs/PROTOCOL.md names.
+    pub limit_met: u64,
     /// Faults, by kind.
     pub faults: [u64; FaultKind::ALL.len()],
 }
@@ -43,6 +45,7 @@ impl Stats {
         self.seeds += other.seeds;
         self.simulated_ms += other.simulated_ms;
         self.steps += other.steps;
+        self.limit_met += other.limit_met;
         for ((_, mine), (_, theirs)) in self.counts_mut().into_iter().zip(other.counts()) {
             *mine += theirs;
         }

@@ -13,9 +13,9 @@ use crate::plan::FaultKind;
 #[derive(Clone, Debug, Hash)]
 pub(crate) enum Step {
     Opened { session: i64, client: usize },
-    Executed { session: i64, call: CallKind, answer: &'static str },
-    Late { session: i64, call: CallKind, answer: &'static str },
-    Lost { session: i64, call: CallKind },
+    Executed { session: i64, call: CallKind, name: String, answer: &'static str },
+    Late { session: i64, call: CallKind, name: String, answer: &'static str },
+    Lost { session: i64, call: CallKind, name: String },
     Ignored { session: i64, call: CallKind },
     Event { session: i64, watch: u64, change: Change, is_heard: bool },
     Disturbed { session: i64, kind: FaultKind },
@@ -63,6 +63,9 @@ impl Trace {
     pub(crate) fn lines(&self) -> Vec<String> {
         let show = |(at, step): &(u64, Step)| match step {
             Step::Fact(fact) => format!("{at:>7}  * {fact:?}"),
+            Step::Executed { session, call, name, answer } => {
+                format!("{at:>7}    session {session}: {call:?} {name} {answer}")
+            }
             step => format!("{at:>7}    {step:?}"),
         };
         self.steps.iter().flatten().map(show).collect()

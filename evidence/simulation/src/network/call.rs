@@ -1,5 +1,7 @@
 //! The requests of a session as they travel: owned, with one answer each.
 
+use std::sync::Weak;
+
 use fairlock::QueuePath;
 use fairlock::store::{Change, Departure, Entered, Node, Operation, OwnNode, StoreError};
 use tokio::sync::oneshot;
@@ -23,7 +25,7 @@ pub(super) enum Call {
     Survey { queue: QueuePath },
     FindOwn { queue: QueuePath, ticket: Vec<u8> },
     Inspect { queue: QueuePath, name: String },
-    Watch { queue: QueuePath, name: String },
+    Watch { queue: QueuePath, name: String, asker: Weak<()> },
     Leave { queue: QueuePath, name: String, form: Leave },
     WriteBarrier,
     Touch,
@@ -93,6 +95,15 @@ impl CallKind {
 }
 
 impl Call {
+    /// The node that it is about.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Call::Inspect { name, .. } | Call::Watch { name, .. } | Call::Leave { name, .. } => name.clone(),
+            Call::Commit { own, .. } => own.clone(),
+            _ => String::new(),
+        }
+    }
+
     pub(super) fn kind(&self) -> CallKind {
         match self {
             Call::Enter { .. } => CallKind::Enter,

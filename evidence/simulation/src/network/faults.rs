@@ -1,5 +1,6 @@
 //! Faults that happen at moments of their own, the regular look at guards and queues, and the end of all faults.
 
+use fairlock::queue::Sequence;
 use fairlock::store::SessionId;
 
 use super::link::Wire;
@@ -143,8 +144,14 @@ impl World {
                 self.foreign.push(node);
             }
             FaultKind::ForeignWrite => {
-                // The last in the queue: nobody waits for it.
+                // The last in the queue: nobody waits for it. Its owner knows it: a ticket that is overwritten before
+                // is not found again after a lost reply.
                 let token = *self.book.nodes(lock).last()?;
+                let path = path.join(&Sequence::from(self.book.number_of(lock, token)?).node_name());
+                let is_known = |link: &super::Link| link.watches.values().any(|own| own.is_own && own.path == path);
+                if !self.links.values().any(is_known) {
+                    return None;
+                }
                 self.write_by_hand(lock, token);
             }
             _ => return None,
@@ -154,7 +161,7 @@ impl World {
 
     fn write_by_hand(&mut self, lock: Lock, token: i64) {
         let Some(number) = self.book.number_of(lock, token) else { return };
-        let node = self.book.path(lock).join(&fairlock::queue::Sequence::from(number).node_name());
+        let node = self.book.path(lock).join(&Sequence::from(number).node_name());
         self.note(Step::Operator { action: "writes to a node", lock });
         self.memory.write(&node, "by hand");
         self.collect_fired();
@@ -174,9 +181,9 @@ impl World {
         let now = self.now();
         for lock in self.book.locks() {
             let counts = |(&id, link): (&SessionId, &super::Link)| {
-                let nodes = if link.lives { self.book.nodes_of_session(lock, id) } else { 0 };
+                let nodes = self.book.nodes_of_session(lock, id);
                 let attempts = self.book.attempts(lock, link.client);
-                (nodes > 0).then(|| Fact::Nodes { session: id.0, lock, nodes, attempts, calm_ms: link.calm_ms(now) })
+                link.lives.then(|| Fact::Nodes { session: id.0, lock, nodes, attempts, calm_ms: link.calm_ms(now) })
             };
             let facts: Vec<_> = self.links.iter().filter_map(counts).collect();
             for fact in facts {
@@ -208,7 +215,7 @@ impl World {
         if !self.is_faulty() {
             return;
         }
-        self.stage.send_replace(Stage::Healed);
+        self.stage.set(Stage::Healed);
         self.observe(Fact::Healed);
         self.denied = false;
         self.unreachable_until = 0;

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use fairlock::LossReason;
 use fairlock::store::{Change, Session, SessionState, WatchEvent};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::call::{Reply, Request};
+use super::lock;
+use crate::fan::Fan;
 
 /// How the wire between the client and its server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +40,18 @@ pub(super) struct SimWatch {
     pub(super) is_own: bool,
     /// The servers' end.
     pub(super) event: Pin<Box<dyn Future<Output = WatchEvent> + Send>>,
+    /// Gone when nobody wants to know any more.
+    pub(super) asker: Weak<()>,
     /// The client's end.
     pub(super) told: oneshot::Sender<Change>,
     /// What happened, while it is not told.
     pub(super) fired: Option<Change>,
+}
+
+impl SimWatch {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.asker.strong_count() > 0
+    }
 }
 
 /// See the module's doc.
@@ -49,9 +59,9 @@ pub(super) struct Link {
     pub(super) client: usize,
     pub(super) memory: Arc<dyn Session>,
 
-    pub(super) states: watch::Sender<SessionState>,
-    /// Counts the connections that broke.
-    pub(super) breaks: watch::Sender<u64>,
+    pub(super) states: Arc<Mutex<Fan<SessionState>>>,
+    /// Dropped when the connection breaks: one for each request that waits for its reply.
+    pub(super) breaks: Vec<oneshot::Sender<()>>,
     /// Counts the changes of the connection's state.
     pub(super) epoch: Arc<AtomicU64>,
     /// Requests made while there was no connection.
@@ -86,7 +96,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn state(&self) -> SessionState {
-        *self.states.borrow()
+        lock(&self.states).get()
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -102,6 +112,14 @@ impl Link {
         matches!(self.wire, Wire::Works | Wire::Mute)
     }
 
+    /// Resolves, with an error, when the connection breaks.
+    pub(super) fn broken(&mut self) -> oneshot::Receiver<()> {
+        self.breaks.retain(|waits| !waits.is_closed());
+        let (sender, receiver) = oneshot::channel();
+        self.breaks.push(sender);
+        receiver
+    }
+
     /// How long nothing has disturbed it.
     pub(super) fn calm_ms(&self, now: u64) -> u64 {
         if self.wire == Wire::Works && self.is_connected() && self.lives { now - self.calm_since } else { 0 }
@@ -113,9 +131,9 @@ impl Link {
             return;
         }
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        self.states.send_replace(state);
+        lock(&self.states).set(state);
         if state != SessionState::Connected {
-            self.breaks.send_modify(|breaks| *breaks += 1);
+            self.breaks.clear();
         }
     }
 

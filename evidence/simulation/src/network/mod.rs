@@ -25,7 +25,7 @@ use fairlock::LossReason;
 use fairlock::store::memory::Memory;
 use fairlock::store::{OpenOptions, SessionId, SessionState, Store, StoreError, StoreErrorKind};
 use fastrand::Rng;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 pub(crate) use self::call::CallKind;
@@ -35,9 +35,13 @@ pub(crate) use self::session::SimStore;
 use crate::book::Book;
 use crate::clock::DriftingClock;
 use crate::facts::Fact;
+use crate::fan::Fan;
 use crate::judge::Judge;
 use crate::plan::{FaultKind, Plan};
 use crate::trace::Step;
+
+/// A session's state, as its client knows it.
+type States = Arc<Mutex<Fan<SessionState>>>;
 
 /// How far a history has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +109,7 @@ pub(crate) struct World {
     foreign: Vec<String>,
     pub(crate) book: Book,
     pub(crate) judge: Judge,
-    pub(crate) stage: watch::Sender<Stage>,
+    pub(crate) stage: Fan<Stage>,
 }
 
 impl Network {
@@ -127,7 +131,7 @@ impl Network {
             unreachable_until: 0,
             foreign: Vec::new(),
             judge,
-            stage: watch::Sender::new(Stage::Faulty),
+            stage: Fan::new(Stage::Faulty),
             plan,
         };
         if world.plan.has(FaultKind::Numbers) {
@@ -158,7 +162,7 @@ impl Network {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.world)
     }
 
     /// The store of one client.
@@ -170,7 +174,7 @@ impl Network {
         &self,
         client: usize,
         timeout: Duration,
-    ) -> Result<(SessionId, watch::Receiver<SessionState>, Arc<AtomicU64>), StoreErrorKind> {
+    ) -> Result<(SessionId, States, Arc<AtomicU64>), StoreErrorKind> {
         let latency = self.lock().latency();
         tokio::time::sleep(Duration::from_millis(latency)).await;
         let (opened, latency) = {
@@ -186,7 +190,7 @@ impl Network {
     }
 
     /// Sends a request, or has it sent once there is a connection.
-    fn send(&self, id: SessionId, call: Call) -> Result<(oneshot::Receiver<Reply>, watch::Receiver<u64>), StoreError> {
+    fn send(&self, id: SessionId, call: Call) -> Result<(oneshot::Receiver<Reply>, oneshot::Receiver<()>), StoreError> {
         let sent = self.lock().send(id, call);
         self.bell.notify_one();
         sent
@@ -210,7 +214,7 @@ impl World {
     pub(crate) fn observe(&mut self, fact: Fact) {
         let now = self.now();
         if self.judge.observe(now, fact) {
-            self.stage.send_replace(Stage::Failed);
+            self.stage.set(Stage::Failed);
         }
     }
 
@@ -249,7 +253,7 @@ impl World {
     }
 
     fn is_faulty(&self) -> bool {
-        *self.stage.borrow() == Stage::Faulty
+        self.stage.get() == Stage::Faulty
     }
 
     fn note(&mut self, step: Step) {
@@ -257,20 +261,20 @@ impl World {
         self.judge.trace.step(now, step);
     }
 
-    fn open(&mut self, client: usize, timeout: Duration) -> (SessionId, watch::Receiver<SessionState>, Arc<AtomicU64>) {
+    fn open(&mut self, client: usize, timeout: Duration) -> (SessionId, States, Arc<AtomicU64>) {
         let now = self.now();
         let mut options = OpenOptions::default();
         options.session_timeout = timeout;
         let memory = at_once(self.memory.open(&options)).expect("the embedded store opens every session");
         let id = memory.id();
         self.note(Step::Opened { session: id.0, client });
-        let (states, epoch) = (watch::Sender::new(SessionState::Connected), Arc::new(AtomicU64::new(0)));
-        let receiver = states.subscribe();
+        let states = Arc::new(Mutex::new(Fan::new(SessionState::Connected)));
+        let epoch = Arc::new(AtomicU64::new(0));
         let link = Link {
             client,
             memory,
-            states,
-            breaks: watch::Sender::new(0),
+            states: states.clone(),
+            breaks: Vec::new(),
             epoch: epoch.clone(),
             unsent: Default::default(),
             wire: Wire::Works,
@@ -292,7 +296,7 @@ impl World {
         };
         self.links.insert(id, link);
         self.schedule(now + self.plan.timeout_ms, Due::Expiry(id));
-        (id, receiver, epoch)
+        (id, states, epoch)
     }
 
     fn draw_relay(&mut self) -> u64 {
@@ -315,4 +319,9 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
         Poll::Ready(output) => output,
         Poll::Pending => unreachable!("the embedded store answers a connected session at once"),
     }
+}
+
+/// A panic elsewhere is a verdict of its own.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

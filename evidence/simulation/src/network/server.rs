@@ -1,6 +1,6 @@
 //! What the servers do with a request, and what of it the properties speak of.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use fairlock::QueuePath;
@@ -50,9 +50,9 @@ impl World {
             }),
             Call::FindOwn { queue, ticket } => at_once(session.find_own(queue, ticket)).map(Answer::Own),
             Call::Inspect { queue, name } => at_once(session.inspect(queue, name)).map(Answer::Node),
-            Call::Watch { queue, name } => match at_once(session.watch(queue, name)) {
+            Call::Watch { queue, name, asker } => match at_once(session.watch(queue, name)) {
                 Ok(None) => Ok(Answer::Watched(None)),
-                Ok(Some(watched)) => Ok(self.watch(id, queue, name, watched)),
+                Ok(Some(watched)) => Ok(self.watch(id, queue.join(name), asker.clone(), watched)),
                 Err(error) => Err(error),
             },
             Call::Leave { queue, name, form } => {
@@ -94,21 +94,20 @@ impl World {
         Ok(Answer::Done)
     }
 
-    fn watch(&mut self, id: SessionId, queue: &QueuePath, name: &str, watched: Watched) -> Answer {
+    fn watch(&mut self, id: SessionId, path: String, asker: Weak<()>, watched: Watched) -> Answer {
         self.watches_placed += 1;
         let number = self.watches_placed;
         let (told, event) = oneshot::channel();
-        let path = queue.join(name);
         let is_own = watched.node.owner == Some(id);
-        let mut watch = SimWatch { path: path.clone(), is_own, event: watched.event, told, fired: None };
+        let mut watch = SimWatch { path: path.clone(), is_own, asker, event: watched.event, told, fired: None };
         let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
         let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
         assert!(is_pending, "a new watch has not fired");
         let link = self.links.get_mut(&id).expect("links stay");
-        link.watches.retain(|_, watch| !watch.told.is_closed());
+        link.watches.retain(|_, watch| watch.is_wanted());
         link.watches.insert(number, watch);
         let watches = link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path).count();
-        if let Some(lock) = self.book.lock_of(queue.as_str()) {
+        if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
         }
@@ -151,7 +150,7 @@ impl World {
             }
             let path = watch.path.clone();
             watch.fired = Some(event.change);
-            let (is_own, is_heard) = (watch.is_own, !watch.told.is_closed());
+            let (is_own, is_heard) = (watch.is_own, watch.is_wanted());
             let is_served = link.is_served();
             if is_heard && !is_own {
                 match told.iter_mut().find(|(other, _)| *other == path) {

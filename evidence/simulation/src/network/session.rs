@@ -14,8 +14,8 @@ use fairlock::store::{
 use fairlock::{Error, LossReason, QueuePath};
 use tokio::sync::watch;
 
-use super::Network;
 use super::call::{Answer, Call, Leave, Reply};
+use super::{Network, States, lock};
 use crate::clock::DriftingClock;
 
 /// How long a close waits for the servers' confirmation at most.
@@ -57,7 +57,7 @@ struct SimSession {
     network: Arc<Network>,
     id: SessionId,
     timeout: Duration,
-    states: watch::Receiver<SessionState>,
+    states: States,
     /// Counts the connection's changes of state.
     epoch: Arc<AtomicU64>,
 }
@@ -70,15 +70,15 @@ impl fmt::Debug for SimSession {
 
 impl SimSession {
     async fn call(&self, call: Call) -> Reply {
-        let (reply, mut breaks) = self.network.send(self.id, call)?;
-        let lost = || match *self.states.borrow() {
+        let (reply, broken) = self.network.send(self.id, call)?;
+        let lost = || match lock(&self.states).get() {
             SessionState::Ended(reason) => StoreErrorKind::Ended(reason),
             _ => StoreErrorKind::Unknown,
         };
         tokio::select! {
             biased;
             reply = reply => reply.unwrap_or_else(|_| Err(lost().into())),
-            _ = breaks.changed() => Err(lost().into()),
+            _ = broken => Err(lost().into()),
         }
     }
 
@@ -107,7 +107,7 @@ impl Session for SimSession {
     }
 
     fn states(&self) -> watch::Receiver<SessionState> {
-        self.states.clone()
+        lock(&self.states).subscribe()
     }
 
     async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
@@ -145,10 +145,14 @@ impl Session for SimSession {
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
         // Taken before the request is sent, so that an interruption in between counts.
         let (epoch, placed_in) = (self.epoch.clone(), self.epoch.load(Ordering::Relaxed));
-        match self.call(Call::Watch { queue: queue.clone(), name: name.to_owned() }).await? {
+        // Lives as long as somebody wants to know.
+        let asker = Arc::new(());
+        let call = Call::Watch { queue: queue.clone(), name: name.to_owned(), asker: Arc::downgrade(&asker) };
+        match self.call(call).await? {
             Answer::Watched(None) => Ok(None),
             Answer::Watched(Some((node, event))) => {
                 let event = Box::pin(async move {
+                    let _asker = asker;
                     let change = event.await.unwrap_or(Change::SessionEnded);
                     let continuous = epoch.load(Ordering::Relaxed) == placed_in;
                     WatchEvent { change, continuous: continuous && change != Change::SessionEnded }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use fairlock::LossReason;
 use fairlock::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::call::{Answer, Call, CallKind, Reply, Request};
 use super::link::{Item, Wire};
@@ -18,7 +18,7 @@ impl World {
         &mut self,
         id: SessionId,
         call: Call,
-    ) -> Result<(oneshot::Receiver<Reply>, watch::Receiver<u64>), StoreError> {
+    ) -> Result<(oneshot::Receiver<Reply>, oneshot::Receiver<()>), StoreError> {
         let link = self.links.get_mut(&id).expect("links stay");
         if let SessionState::Ended(reason) = link.state() {
             return Err(StoreErrorKind::Ended(reason).into());
@@ -28,14 +28,14 @@ impl World {
             return Err(StoreErrorKind::Unknown.into());
         }
         let (reply, receiver) = oneshot::channel();
-        let breaks = link.breaks.subscribe();
+        let broken = link.broken();
         let request = Request { call, reply, connected_at: link.connected_at };
         if link.is_connected() {
             self.transmit(id, request);
         } else {
             link.unsent.push_back(request);
         }
-        Ok((receiver, breaks))
+        Ok((receiver, broken))
     }
 
     fn transmit(&mut self, id: SessionId, request: Request) {
@@ -59,7 +59,7 @@ impl World {
         if wire == Wire::Isolated {
             // It answers from what it knows; a write never comes back.
             if kind == CallKind::Touch {
-                self.note(Step::Executed { session: id.0, call: kind, answer: "Ok" });
+                self.note(Step::Executed { session: id.0, call: kind, name: request.call.name(), answer: "Ok" });
                 self.push_down(id, Item::Reply(request.reply, Ok(Answer::Done)));
             }
             return;
@@ -69,7 +69,7 @@ impl World {
         }
         let losses = self.plan.losses;
         if self.draws(FaultKind::RequestLost, losses) {
-            self.note(Step::Lost { session: id.0, call: kind });
+            self.note(Step::Lost { session: id.0, call: kind, name: request.call.name() });
             return self.cut_shortly(id);
         }
         self.hear(id);
@@ -82,7 +82,7 @@ impl World {
             Some(kind) => Err(kind.into()),
             None => self.execute(id, &request),
         };
-        self.note(Step::Executed { session: id.0, call: kind, answer: outcome(&reply) });
+        self.note(Step::Executed { session: id.0, call: kind, name: request.call.name(), answer: outcome(&reply) });
         if loses_reply {
             return self.cut_shortly(id);
         }
@@ -114,7 +114,12 @@ impl World {
         let Some(request) = pop_due(&mut link.late, now) else { return };
         if lives {
             let reply = self.execute(id, &request);
-            self.note(Step::Late { session: id.0, call: request.call.kind(), answer: outcome(&reply) });
+            self.note(Step::Late {
+                session: id.0,
+                call: request.call.kind(),
+                name: request.call.name(),
+                answer: outcome(&reply),
+            });
         }
     }
 
@@ -131,7 +136,12 @@ impl World {
             }
             let Some((_, request)) = link.late.pop_front() else { return };
             let reply = self.execute(id, &request);
-            self.note(Step::Late { session: id.0, call: request.call.kind(), answer: outcome(&reply) });
+            self.note(Step::Late {
+                session: id.0,
+                call: request.call.kind(),
+                name: request.call.name(),
+                answer: outcome(&reply),
+            });
         }
     }
 
@@ -257,6 +267,10 @@ impl World {
         let mut due = link.late.back().map_or(now, |(due, _)| now.max(*due));
         while !was_isolated && self.rng.u8(..3) > 0 {
             let Some((_, request)) = link.up.pop_front() else { break };
+            // Nobody hears the answer of a read, and its watch goes with the connection.
+            if !request.call.kind().is_write() {
+                continue;
+            }
             due += self.rng.u64(..=self.plan.timeout_ms / 8);
             link.late.push_back((due, request));
             self.scheduled += 1;
