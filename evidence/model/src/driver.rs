@@ -22,15 +22,15 @@ impl World {
 
     /// Gives the machine an event and does what it asks for.
     pub(crate) fn handle(&self, state: &mut State, contender: usize, event: Event) {
-        self.handle_forged(state, contender, event, false);
+        self.handle_told(state, contender, event, None);
     }
 
-    fn handle_forged(&self, state: &mut State, contender: usize, event: Event, forged: bool) {
+    fn handle_told(&self, state: &mut State, contender: usize, event: Event, told: Option<Told>) {
         let machine = &mut state.contenders[contender].machine;
         match crate::panics::silently(|| catch_unwind(AssertUnwindSafe(|| machine.handle(event)))) {
             Ok(actions) => {
                 for action in actions {
-                    self.perform(state, contender, action, forged);
+                    self.perform(state, contender, action, told);
                 }
             }
             Err(panic) => {
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    fn perform(&self, state: &mut State, contender: usize, action: Action, forged: bool) {
+    fn perform(&self, state: &mut State, contender: usize, action: Action, told: Option<Told>) {
         let own = state.contenders[contender].machine.node();
         match action {
             Action::Enter => self.ask_main(state, contender, Request::Enter),
@@ -77,7 +77,7 @@ impl World {
                 state.contenders[contender].own_watch_delayed = true;
             }
             Action::PlaceOwnWatch => self.place_own_watch(state, contender),
-            Action::Grant(proof) => self.grant(state, contender, proof, forged),
+            Action::Grant(proof) => self.grant(state, contender, proof, told),
             Action::Leave(form) => self.leave(state, contender, form),
             Action::Verify => {
                 let own = own.expect("a node to verify");
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    fn grant(&self, state: &mut State, contender: usize, proof: Proof, forged: bool) {
+    fn grant(&self, state: &mut State, contender: usize, proof: Proof, told: Option<Told>) {
         self.forget_outstanding(state, contender);
         let has_lapsed = state.sessions[self.session_of(contender)].has_lapsed;
         let me = &mut state.contenders[contender];
@@ -108,8 +108,9 @@ impl World {
             let waits = has_lapsed && self.driver.renews_before_hand_over;
             me.user = if waits { User::Granted } else { User::Holding };
         }
-        let forged = forged && proof == Proof::Baton;
-        state.note.get_or_insert(Note::Granted { contender: contender_id(contender), proof, forged });
+        let on = |what| proof == Proof::Baton && told == Some(what);
+        let (forged, differs) = (on(Told::Forged), on(Told::Differs));
+        state.note.get_or_insert(Note::Granted { contender: contender_id(contender), proof, forged, differs });
     }
 
     fn leave(&self, state: &mut State, contender: usize, form: LeaveForm) {
@@ -254,7 +255,7 @@ impl World {
         let continuous = continuous || !self.driver.tells_interruptions;
         let event =
             if told == Told::Deleted { Event::PredecessorGone } else { Event::PredecessorReleased { continuous } };
-        self.handle_forged(state, contender, event, told == Told::Forged);
+        self.handle_told(state, contender, event, Some(told));
     }
 
     /// Which values of `continuous` the contender may see with the event of its predecessor's watch.

@@ -48,6 +48,8 @@ pub enum Note {
         proof: Proof,
         /// On a write by somebody who is not the predecessor's holder.
         forged: bool,
+        /// On a difference that was told after a reconnect.
+        differs: bool,
     },
     /// A contender deleted a node that was not its own, though nobody had deleted its own by hand.
     DeletedAnothers(u8),

@@ -87,6 +87,16 @@ pub fn three_meddled_with() -> World {
     }
 }
 
+/// Two faults that together give a name to another's node, or a watch another node.
+pub fn anew() -> World {
+    World {
+        name: "anew",
+        faults: 2,
+        kinds: Faults { disconnect: true, reap: true, write: true, ..Faults::NONE },
+        ..small()
+    }
+}
+
 /// Two contenders and two faults.
 pub fn twice() -> World {
     World { name: "twice", faults: 2, ..small() }
@@ -108,6 +118,7 @@ pub fn ci() -> Vec<Counted> {
     all.extend([
         (unreduced(), Some(66_468)),
         (drained(), Some(38_900)),
+        (anew(), None),
         (lagging(), Some(95_858)),
         (three_meddled_with(), Some(231_409)),
     ]);

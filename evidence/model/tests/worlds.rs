@@ -53,3 +53,51 @@ fn watches_that_are_not_restored_leave_somebody_waiting() {
     let broken = with(worlds::small(), |driver| driver.restores_watches = false);
     fails(broken, &["a waiter is woken", "nobody waits for ever"]);
 }
+
+#[test]
+fn a_lost_reply_to_entering_that_is_looked_for_without_a_barrier_blocks_its_own_contender() {
+    fails(with(worlds::small(), |driver| driver.barrier_before_recover = false), &["nobody waits for ever"]);
+}
+
+#[test]
+fn an_unknown_outcome_taken_for_a_refusal_leaves_a_node() {
+    let broken = with(worlds::small(), |driver| driver.unknown_is_unknown = false);
+    fails(broken, &["no node outlives its contender"]);
+}
+
+#[test]
+fn a_grant_to_a_lapsed_session_that_is_handed_over_at_once_has_no_node() {
+    let broken = with(worlds::small(), |driver| driver.renews_before_hand_over = false);
+    fails(broken, &["a guard is handed over for a live node only", "at most one guard is valid"]);
+}
+
+#[test]
+fn the_baton_is_not_reached_if_a_release_is_told_as_a_deletion() {
+    let report = check(with(worlds::small(), |driver| driver.release_is_told = false), THREADS, false);
+    assert!(report.violations.is_empty() && !report.reached.contains(&"granted by the baton"), "{report}");
+}
+
+#[test]
+fn the_baton_before_news_of_the_own_node_is_believed_wrongly() {
+    fails(with(worlds::small(), |driver| driver.own_news_first = false), &["the baton is believed rightly"]);
+}
+
+#[test]
+fn the_baton_without_a_watch_of_the_own_node_is_believed_wrongly() {
+    fails(with(worlds::small(), |driver| driver.places_own_watch = false), &["the baton is believed rightly"]);
+}
+
+#[test]
+fn a_difference_taken_for_the_baton_is_believed_wrongly() {
+    fails(with(worlds::anew(), |driver| driver.tells_interruptions = false), &["the baton is believed rightly"]);
+}
+
+#[test]
+fn a_node_looked_for_by_its_name_may_be_anothers() {
+    fails(with(worlds::anew(), |driver| driver.compares_identity = false), &["nobody deletes another's node"]);
+}
+
+#[test]
+fn a_lost_reply_to_leaving_that_is_looked_for_without_a_barrier_deletes_anothers_node() {
+    fails(with(worlds::anew(), |driver| driver.barrier_before_verify = false), &["nobody deletes another's node"]);
+}

@@ -1,5 +1,7 @@
 //! At most one valid holder, in the order of tokens.
 
+use fairlock::queue::Proof;
+
 use crate::state::{Contender, Note, State, User};
 use crate::world::World;
 
@@ -36,4 +38,12 @@ pub fn guard_has_a_node(_: &World, state: &State) -> bool {
 /// While nobody was rude, at most one guard is valid by its own clock, at any time.
 pub fn one_valid_guard(_: &World, state: &State) -> bool {
     state.is_rude || state.contenders.iter().filter(|contender| Contender::is_valid(contender)).count() <= 1
+}
+
+/// When the baton is believed, the own node's watch is in place, and the client has not got anything from it; and what
+/// was told is a write of this connection's time, not a difference.
+pub fn baton_is_believed_rightly(_: &World, state: &State) -> bool {
+    let Some(Note::Granted { contender, proof: Proof::Baton, differs, .. }) = state.note else { return true };
+    let own_watch = state.contenders[usize::from(contender)].own_watch;
+    !differs && own_watch.is_some_and(|watch| watch.is_known && !watch.is_visible())
 }
