@@ -11,8 +11,10 @@ const PACKAGES: [&str; 3] = ["libzookeeper-java", "libslf4j-java", "default-jre-
 
 /// The tests of the servers themselves, which try both kinds whichever the other tests use. Where one kind cannot be
 /// had, its tests are left out, and counted as skipped: one kind is enough for all that users are promised.
-const TESTS_OF_KIND: [(&str, [&str; 2]); 2] =
-    [("container", ["in_a_container", "in_containers"]), ("process", ["as_a_process", "as_processes"])];
+const TESTS_OF_KIND: [(&str, [&str; 3]); 2] = [
+    ("container", ["in_a_container", "in_containers", "an_isolated_leader_is_replaced_and_follows_in_containers"]),
+    ("process", ["as_a_process", "as_processes", "an_isolated_leader_is_replaced_and_follows_as_processes"]),
+];
 
 /// What the tests can use.
 pub(crate) struct Servers {
