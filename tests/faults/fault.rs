@@ -100,6 +100,7 @@ impl Stage {
     /// Waits until the trap has sprung, and lets the fault strike.
     pub(crate) async fn strike(&self, hold: Hold) -> Struck {
         self.soon("the trap to spring", hold.held()).await;
+        self.has_struck_now();
         let opened = self.opened();
         let mut kept = None;
         match self.fault {

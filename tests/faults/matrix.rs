@@ -1,6 +1,7 @@
 //! The table of cases, and a test for each; a combination without a test has its reason here.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use futures::FutureExt;
 
@@ -15,19 +16,35 @@ struct Line {
     reasons: &'static [(&'static str, &'static str)],
 }
 
-/// Runs one case. Its name is in what a failure says, with what passed through the proxy.
-async fn run(request: &str, fault: &str, case: impl AsyncFnOnce(&Stage)) {
-    let (stage, started) = Stage::set(Fault::named(fault)).await;
-    let outcome = AssertUnwindSafe(case(&stage)).catch_unwind().await;
-    eprintln!("case {request} x {fault}: {} ms", started.elapsed().as_millis());
-    if let Err(panic) = outcome {
-        let log = stage.proxy.log();
-        eprintln!("FAILED: {request} x {fault}, after this on the disturbed link:");
-        for entry in &log[log.len().saturating_sub(80)..] {
-            let at = entry.at.saturating_duration_since(started);
-            eprintln!("{:>6} ms  connection {}  {:?}", at.as_millis(), entry.connection, entry.what);
+/// Runs one case. Where the machine is so slow that the session lapses before the fault has struck, the case is set up
+/// once more, with a longer session; what goes wrong after the fault has struck, or without one a second time, is a
+/// failure.
+async fn run(request: &str, fault: &str, case: impl AsyncFn(&Stage)) {
+    let fault_of_the_case = Fault::named(fault);
+    let mut session_timeout = fault_of_the_case.session_timeout();
+    let mut is_last = false;
+    loop {
+        let (stage, started) = Stage::set_for(fault_of_the_case, session_timeout).await;
+        let outcome = AssertUnwindSafe(case(&stage)).catch_unwind().await;
+        eprintln!("case {request} x {fault}: {} ms", started.elapsed().as_millis());
+        let Err(panic) = outcome else { return };
+        tell(&stage, &format!("{request} x {fault}"), started);
+        if is_last || stage.has_struck() {
+            std::panic::resume_unwind(panic);
         }
-        std::panic::resume_unwind(panic);
+        eprintln!("The fault had not struck yet: once more, with a session three times as long.");
+        session_timeout *= 3;
+        is_last = true;
+    }
+}
+
+/// Its name is in what a failure says, with what passed through the proxy.
+fn tell(stage: &Stage, case: &str, started: Instant) {
+    let log = stage.proxy.log();
+    eprintln!("FAILED: {case}, after this on the disturbed link:");
+    for entry in &log[log.len().saturating_sub(80)..] {
+        let at = entry.at.saturating_duration_since(started);
+        eprintln!("{:>6} ms  connection {}  {:?}", at.as_millis(), entry.connection, entry.what);
     }
 }
 

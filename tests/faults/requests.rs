@@ -63,7 +63,7 @@ pub(crate) async fn connecting(stage: &Stage) {
     // the keeper has renewed it.
     let guard = loop {
         let guard = stage.granted(stage.acquire(&lock)).await;
-        if guard.valid_for() > stage.fault.session_timeout().mul_f64(0.4) {
+        if guard.valid_for() > stage.session_timeout.mul_f64(0.4) {
             break guard;
         }
         let released = stage.soon("the release", guard.release()).await;

@@ -1,6 +1,7 @@
 //! What every case has: a server, the disturbed client behind its proxy, an undisturbed one, and an observer.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fairlock::{Error, Fairlock, Guard, Mutex};
@@ -14,6 +15,9 @@ use crate::fault::Fault;
 
 /// How long anything may take at most. Far more than it takes on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long anything may take until the fault strikes: if it has not by then, the case is set up once more.
+const SETTING_UP: Duration = Duration::from_secs(8);
 
 /// The undisturbed session's timeout: it outlives everything here.
 const UNDISTURBED: Duration = Duration::from_secs(30);
@@ -40,6 +44,9 @@ impl std::ops::Deref for Seat {
 pub(crate) struct Stage {
     pub(crate) fault: Fault,
     pub(crate) patience: Duration,
+    /// The disturbed session's timeout.
+    pub(crate) session_timeout: Duration,
+    has_struck: AtomicBool,
     pub(crate) server: Seat,
     /// In front of the disturbed client.
     pub(crate) proxy: Proxy,
@@ -54,6 +61,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(fault: Fault) -> (Self, Instant) {
+        Self::set_for(fault, fault.session_timeout()).await
+    }
+
+    pub(crate) async fn set_for(fault: Fault, session_timeout: Duration) -> (Self, Instant) {
         let server = if fault == Fault::ServerKilled { mortal().await } else { Seat::Shared(shared().await) };
         // Waiting for one's turn is no part of the case.
         let started = Instant::now();
@@ -64,7 +75,20 @@ impl Stage {
         let observer = connector.connect(&theirs.address()).await.expect("a session");
         let other = connect(&theirs, UNDISTURBED).await.expect("a session").mutex(&path).expect("a good path");
         let other_session = theirs.session();
-        (Self { fault, patience: PATIENCE, server, proxy, theirs, path, other, other_session, observer }, started)
+        let stage = Self {
+            fault,
+            patience: PATIENCE,
+            session_timeout,
+            has_struck: AtomicBool::new(false),
+            server,
+            proxy,
+            theirs,
+            path,
+            other,
+            other_session,
+            observer,
+        };
+        (stage, started)
     }
 
     pub(crate) fn queue(&self) -> String {
@@ -77,7 +101,7 @@ impl Stage {
     }
 
     pub(crate) async fn connect(&self) -> Result<Fairlock, Error> {
-        connect(&self.proxy, self.fault.session_timeout()).await
+        connect(&self.proxy, self.session_timeout).await
     }
 
     /// The disturbed lock, with its session open.
@@ -171,8 +195,18 @@ impl Stage {
         .await;
     }
 
+    /// The fault has struck: from here on the oracle judges.
+    pub(crate) fn has_struck_now(&self) {
+        self.has_struck.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_struck(&self) -> bool {
+        self.has_struck.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn soon<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
-        match timeout(self.patience, future).await {
+        let patience = if self.has_struck() { self.patience } else { self.patience.min(SETTING_UP) };
+        match timeout(patience, future).await {
             Ok(output) => output,
             Err(_) => panic!("waited in vain for {what}; in the queue: {:?}", self.nodes().await),
         }
