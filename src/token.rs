@@ -4,6 +4,10 @@ use std::fmt;
 
 /// A number that rises with every grant of a lock and never goes back.
 ///
+/// It rises in the order in which the contenders entered, which is the order in which they are granted. Where somebody
+/// deletes a waiter's node by hand, or ends its session by force, it may be granted late, after its successor, if its
+/// server lags behind; then it comes with the lower token that it has always had, and a resource that checks refuses it.
+///
 /// On ZooKeeper it is the transaction id (zxid) that created the holder's znode. The zxid orders all writes of an
 /// ensemble and survives leader changes, server restarts and re-created lock directories, unlike the sequence number
 /// in a znode's name, which starts again at 0 with a new directory (ZooKeeper's `PrepRequestProcessor` derives it
