@@ -9,6 +9,9 @@ use crate::flags::{Chaos, Sim};
 /// How many histories the gate runs.
 const SEEDS: u64 = 20_000;
 
+/// Packages whose tests are only run optimized.
+pub(crate) const OPTIMIZED: [&str; 2] = ["fairlock-model", "fairlock-simulation"];
+
 /// How many checks the gate asks for here.
 pub(crate) const CHECKS: u64 = 2;
 

@@ -1,4 +1,4 @@
-//! Finds the integration tests of the workspace, and which of them need a real ZooKeeper.
+//! Finds the integration tests of the workspace, and which of them need a real ZooKeeper or an optimized build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,17 @@ pub(crate) struct Suite {
     pub(crate) name: String,
     /// Where it is, seen from the root.
     pub(crate) place: String,
-    pub(crate) needs_servers: bool,
+    /// Whether it needs real servers, or an optimized build.
+    pub(crate) is_slow: bool,
     /// How many tests its source marks; macros may make more.
     pub(crate) tests: u64,
 }
 
 /// All of them, by folder and name.
 pub(crate) fn find(root: &Path) -> Result<Vec<Suite>> {
+    let evidence = root.join("evidence");
     let mut packages = entries(root)?;
-    packages.extend(entries(&root.join("evidence"))?);
+    packages.extend(entries(&evidence)?);
     packages.retain(|path| path.join("Cargo.toml").is_file());
     packages.insert(0, root.to_owned());
     let mut suites = Vec::new();
@@ -38,7 +40,7 @@ pub(crate) fn find(root: &Path) -> Result<Vec<Suite>> {
             suites.push(Suite {
                 name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
                 place: path.strip_prefix(root).unwrap_or(&path).display().to_string(),
-                needs_servers: needs_servers(&text),
+                is_slow: needs_servers(&text) || folder.starts_with(&evidence),
                 tests: count_tests(&text),
             });
         }
@@ -94,11 +96,12 @@ mod tests {
     fn this_workspace_has_suites_of_both_kinds() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
         let suites = find(root).expect("a readable workspace");
-        let needs_servers = |place: &str| suites.iter().find(|suite| suite.place == place).map(|s| s.needs_servers);
-        assert_eq!(needs_servers("tests/zookeeper"), Some(true));
-        assert_eq!(needs_servers("tests/contract_memory.rs"), Some(false));
-        assert_eq!(needs_servers("tests/tidy.rs"), Some(false));
-        assert_eq!(needs_servers("testcontainers/tests/server.rs"), Some(true));
+        let is_slow = |place: &str| suites.iter().find(|suite| suite.place == place).map(|s| s.is_slow);
+        assert_eq!(is_slow("tests/zookeeper"), Some(true));
+        assert_eq!(is_slow("tests/contract_memory.rs"), Some(false));
+        assert_eq!(is_slow("tests/tidy.rs"), Some(false));
+        assert_eq!(is_slow("testcontainers/tests/server.rs"), Some(true));
+        assert_eq!(is_slow("evidence/model/tests/worlds.rs"), Some(true));
     }
 
     #[test]
