@@ -1,6 +1,6 @@
 //! What is known of the queues from outside: the live nodes, their guards, and the attempts under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 
 use fairlock::queue::Sequence;
@@ -31,6 +31,8 @@ pub(crate) struct Held {
 struct Queue {
     path: QueuePath,
     nodes: BTreeMap<Token, Node>,
+    /// Nodes that were ever the first, dead ones too.
+    heads: BTreeSet<Token>,
     held: Vec<Held>,
     /// The attempts of each client.
     attempts: Vec<usize>,
@@ -49,6 +51,14 @@ pub(crate) fn lock_path(lock: Lock) -> String {
     format!("/{lock}")
 }
 
+impl Queue {
+    fn note_head(&mut self) {
+        if let Some((&first, _)) = self.nodes.first_key_value() {
+            self.heads.insert(first);
+        }
+    }
+}
+
 impl Held {
     pub(crate) fn is_valid(&self) -> bool {
         self.guard.upgrade().is_some_and(|guard| guard.is_valid())
@@ -60,6 +70,7 @@ impl Book {
         let queue = |lock| Queue {
             path: QueuePath::of(&LockPath::new(&lock_path(lock)).expect("a good path")),
             nodes: BTreeMap::new(),
+            heads: BTreeSet::new(),
             held: vec![],
             attempts: vec![0; clients],
             tampered: false,
@@ -96,11 +107,25 @@ impl Book {
     }
 
     pub(crate) fn created(&mut self, lock: Lock, token: Token, node: Node) {
-        self.queue_mut(lock).nodes.insert(token, node);
+        let queue = self.queue_mut(lock);
+        queue.nodes.insert(token, node);
+        queue.note_head();
     }
 
     pub(crate) fn removed(&mut self, lock: Lock, token: Token) -> Option<Node> {
-        self.queue_mut(lock).nodes.remove(&token)
+        let queue = self.queue_mut(lock);
+        let removed = queue.nodes.remove(&token);
+        queue.note_head();
+        removed
+    }
+
+    pub(crate) fn was_head(&self, lock: Lock, token: Token) -> bool {
+        self.queue(lock).heads.contains(&token)
+    }
+
+    /// The live node that was created next after this one.
+    pub(crate) fn successor(&self, lock: Lock, token: Token) -> Option<Token> {
+        self.queue(lock).nodes.range(token + 1..).next().map(|(&next, _)| next)
     }
 
     pub(crate) fn number_of(&self, lock: Lock, token: Token) -> Option<i32> {

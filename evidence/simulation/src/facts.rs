@@ -74,6 +74,8 @@ pub(crate) enum Fact {
         others: Vec<Token>,
         /// A live node of the queue that was created earlier.
         ahead: Option<Token>,
+        /// Whether its node was ever the first of the live ones.
+        was_head: bool,
     },
     /// A guard was released or dropped.
     Ended {
@@ -90,6 +92,8 @@ pub(crate) enum Fact {
         token: Token,
         /// What it said.
         valid: bool,
+        /// Whether its node lives.
+        lives: bool,
         /// Whether its session has had an undisturbed connection for how long, in milliseconds.
         calm_ms: u64,
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::checkers::{self, Checker};
-use crate::facts::{Fact, Lock, Remover};
+use crate::facts::{Fact, Lock, Remover, Standing};
 use crate::plan::Plan;
 use crate::stats::Stats;
 use crate::trace::{Step, Trace};
@@ -24,7 +24,8 @@ pub(crate) struct Judge {
     checkers: Vec<Box<dyn Checker>>,
     /// Queues in which the limit was met that docs/PROTOCOL.md names: another's node deleted by its name.
     void: BTreeSet<Lock>,
-    pub(crate) trace: Trace,
+    is_over: bool,
+    trace: Trace,
     pub(crate) stats: Stats,
     pub(crate) violation: Option<Violation>,
 }
@@ -35,6 +36,7 @@ impl Judge {
         Self {
             checkers,
             void: BTreeSet::new(),
+            is_over: false,
             trace: Trace::new(keeps_steps),
             stats: Stats::default(),
             violation: None,
@@ -43,10 +45,14 @@ impl Judge {
 
     /// Takes a fact in; true if it is the first to break a property.
     pub(crate) fn observe(&mut self, at: u64, fact: Fact) -> bool {
+        // The order in which what is left is thrown away says nothing, and is not the same every time.
+        if self.is_over && !matches!(fact, Fact::Panicked { .. }) {
+            return false;
+        }
         self.count(&fact);
         let first = self.violation.is_none();
-        if let Fact::Removed { lock, owner, by: Remover::Session(session), queue_removed: true, .. } = &fact
-            && owner != session
+        if let Fact::Removed { lock, owner, by: Remover::Session(session), queue_removed: true, guard, .. } = &fact
+            && (owner != session || *guard == Standing::Valid)
         {
             // The limit that docs/PROTOCOL.md names: what follows in this queue proves nothing.
             self.stats.limit_met += 1;
@@ -66,6 +72,22 @@ impl Judge {
             self.trace.step(at, Step::Fact(fact));
         }
         first && self.violation.is_some()
+    }
+
+    /// Takes a step in.
+    pub(crate) fn note(&mut self, at: u64, step: Step) {
+        if !self.is_over {
+            self.trace.step(at, step);
+        }
+    }
+
+    /// The history is over: what comes now is no part of it.
+    pub(crate) fn close(&mut self) {
+        self.is_over = true;
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     fn count(&mut self, fact: &Fact) {

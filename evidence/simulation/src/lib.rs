@@ -15,6 +15,7 @@
 //! | `book.rs`, `facts.rs` | what is seen of it |
 //! | `checkers/` | the properties |
 //! | `judge.rs`, `trace.rs`, `stats.rs`, `panics.rs` | the verdict, and what it rests on |
+//! | `sweep.rs`, `report.rs` | many histories, and what is shown of one that failed |
 //!
 //! What is not simulated: threads that run at the same time, a process that is paused as a whole, and servers that
 //! disagree on more than when they learn of a session.
@@ -28,10 +29,13 @@ mod judge;
 mod network;
 mod panics;
 mod plan;
+mod report;
 mod stats;
+mod sweep;
 mod trace;
 mod workload;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +44,9 @@ use tokio::task::JoinSet;
 
 pub use self::judge::Violation;
 pub use self::plan::{FaultKind, Plan, Sabotage};
+pub use self::report::report;
 pub use self::stats::Stats;
+pub use self::sweep::{Failure, Sweep, Swept};
 
 use self::facts::Fact;
 use self::judge::Judge;
@@ -84,7 +90,13 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, keeps_trace: bool) -> Outcome 
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing that may be missing");
-    let network = runtime.block_on(simulate(plan.clone(), rng, keeps_trace));
+    // Tasks' panics are caught by the runtime; closing and dropping handles panics here.
+    let history = AssertUnwindSafe(|| runtime.block_on(simulate(plan.clone(), rng, keeps_trace)));
+    let Ok(network) = std::panic::catch_unwind(history) else {
+        let violation = Violation { property: "no panic", seen: panics::stop().join("; "), at_ms: 0 };
+        let stats = Stats { seeds: 1, ..Stats::default() };
+        return Outcome { seed, plan, hash: 0, stats, violation: Some(violation), trace: vec![] };
+    };
     drop(runtime);
     let mut world = network.lock();
     for message in panics::stop() {
@@ -92,14 +104,14 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, keeps_trace: bool) -> Outcome 
     }
     let judge = &mut world.judge;
     judge.stats.seeds = 1;
-    judge.stats.steps = judge.trace.count();
+    judge.stats.steps = judge.trace().count();
     Outcome {
         seed,
         plan,
-        hash: judge.trace.hash(),
+        hash: judge.trace().hash(),
         stats: judge.stats.clone(),
         violation: judge.violation.clone(),
-        trace: judge.trace.lines(),
+        trace: judge.trace().lines(),
     }
 }
 
@@ -127,6 +139,7 @@ async fn simulate(plan: Plan, mut rng: Rng, keeps_trace: bool) -> Arc<Network> {
     }
     let mut world = network.lock();
     world.judge.stats.simulated_ms = world.now();
+    world.judge.close();
     drop(world);
     network
 }

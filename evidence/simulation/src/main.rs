@@ -1,158 +1,157 @@
-//! Runs the simulation over many seeds on a few threads and tells what happened, or one seed with its trace.
+//! `simulate`: runs many seeds, or repeats one.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use fairlock_simulation::{FaultKind, Outcome, Stats, run};
+use fairlock_simulation::{Failure, Outcome, Sabotage, Stats, Sweep, report, run};
 
-/// From so many histories on, everything that can happen must have happened at least once.
-const ENOUGH_SEEDS: u64 = 1_000;
+/// Whoever runs the mutants takes this for "found", so that nothing else may end with it.
+const VIOLATION: u8 = 1;
 
-/// How much of a failed history's trace is shown.
-const TRACE_LINES: usize = 60;
+/// Too little happened for the histories to prove anything.
+const VACUOUS: u8 = 3;
 
-/// More failures than these say nothing new.
-const FAILURES_MAX: usize = 5;
+/// So many histories have had everything at least once.
+const NOT_VACUOUS: u64 = 1_000;
 
-/// Runs the shipped library through seeded histories of faults.
+/// Runs the shipped library through seeded histories of faults, and checks what must hold.
+///
+/// Ends with 0 if all held, 1 if a property was broken, 2 if the arguments are wrong, 3 if what must happen in a thousand
+/// histories never did.
 #[derive(Debug, Parser)]
-struct Args {
-    /// How many seeds to run.
-    #[arg(long, default_value_t = 20_000)]
+#[command(name = "simulate")]
+struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// The first seed.
+    /// The first of them.
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Runs this seed only.
-    #[arg(long)]
+    /// Repeat this one seed.
+    #[arg(long, conflicts_with_all = ["seeds", "first", "minutes", "threads"])]
     seed: Option<u64>,
-    /// Prints the whole trace of the seed.
+    /// Show every step of it.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// How many threads to use.
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-    /// Stops after so many minutes, whatever is left.
-    #[arg(long)]
-    minutes: Option<u64>,
+    /// Run seeds for so long, instead of so many.
+    #[arg(long, conflicts_with = "seeds", value_parser = minutes)]
+    minutes: Option<Duration>,
+    /// How many run at the same time; as many as there are processors if left out.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Make a deliberate error of the simulated world, which must be found.
+    #[arg(long, value_parser = control)]
+    control: Option<Sabotage>,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if minutes > 0.0 && minutes <= 100_000.0 {
+        Ok(Duration::from_secs_f64(minutes * 60.0))
+    } else {
+        Err("must be more than 0, and at most 100000".to_owned())
+    }
+}
+
+fn control(name: &str) -> Result<Sabotage, String> {
+    Sabotage::ALL.into_iter().find(|control| control.name() == name).ok_or_else(|| {
+        let names = Sabotage::ALL.map(|control| control.name());
+        format!("there are: {}", names.join(", "))
+    })
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match args.seed {
-        Some(seed) => replay(seed, args.trace),
-        None => run_many(&args),
-    }
-}
-
-fn replay(seed: u64, whole: bool) -> ExitCode {
-    let outcome = run(seed, None, true);
-    let hidden = if whole { 0 } else { outcome.trace.len().saturating_sub(TRACE_LINES) };
-    for line in &outcome.trace[hidden..] {
-        println!("{line}");
-    }
-    println!("{:?}", outcome.plan);
-    println!("seed {seed}: {} steps, trace {:016x}", outcome.stats.steps, outcome.hash);
-    match &outcome.violation {
-        None => ExitCode::SUCCESS,
-        Some(_) => {
-            report(&outcome);
-            ExitCode::FAILURE
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) if arguments.trace => trace(seed, arguments.control),
+        Some(seed) => sweep(&Sweep { sabotage: arguments.control, ..Sweep::new(seed..seed.saturating_add(1)) }),
+        None => {
+            let threads = arguments.threads.map_or_else(processors, usize::from);
+            let started = Instant::now();
+            let (end, until) = match arguments.minutes {
+                Some(minutes) => (u64::MAX, Some(started + minutes)),
+                None => (arguments.first.saturating_add(arguments.seeds), None),
+            };
+            sweep(&Sweep { threads, until, sabotage: arguments.control, ..Sweep::new(arguments.first..end) })
         }
     }
 }
 
-fn run_many(args: &Args) -> ExitCode {
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn trace(seed: u64, control: Option<Sabotage>) -> ExitCode {
+    let outcome = run(seed, control, true);
+    println!("seed {seed}: {:?}", outcome.plan);
+    outcome.trace.iter().for_each(|step| println!("{step}"));
+    let Outcome { hash, violation, stats, .. } = outcome;
+    println!("{} steps, hash {hash:016x}", stats.steps);
+    match violation {
+        None => {
+            println!("all properties held");
+            ExitCode::SUCCESS
+        }
+        Some(violation) => {
+            println!("VIOLATION of `{}` at {} ms: {}", violation.property, violation.at_ms, violation.seen);
+            ExitCode::from(VIOLATION)
+        }
+    }
+}
+
+fn sweep(sweep: &Sweep) -> ExitCode {
     let started = Instant::now();
-    let deadline = args.minutes.map(|minutes| started + Duration::from_secs(60 * minutes));
-    let next = AtomicU64::new(0);
-    let total = Mutex::new((Stats::default(), Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..args.threads.max(1) {
-            scope.spawn(|| work(args, deadline, &next, &total));
-        }
-        if std::io::stderr().is_terminal() {
-            show_progress(args, deadline, started, &next);
+    let is_watched = stderr().is_terminal();
+    let mut told = started;
+    let swept = sweep.run(|ended| {
+        if is_watched && told.elapsed() > Duration::from_millis(200) {
+            told = Instant::now();
+            eprint!("\r{ended} seeds, {:.0} a second ", rate(ended, started));
+            drop(stderr().flush());
         }
     });
-    let (stats, failures) = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for seed in &failures {
-        // Again, with its trace: it is the same history.
-        let outcome = run(*seed, None, true);
-        let shown = outcome.trace.len().saturating_sub(TRACE_LINES);
-        for line in &outcome.trace[shown..] {
-            println!("{line}");
-        }
-        report(&outcome);
+    if is_watched {
+        eprint!("\r\u{1b}[K");
     }
-    summarize(&stats, started.elapsed());
-    let missing = if stats.seeds >= ENOUGH_SEEDS { stats.missing() } else { vec![] };
-    if !missing.is_empty() {
-        println!("never happened, so that nothing is proved of it: {}", missing.join(", "));
-    }
-    if failures.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Runs seeds until there are none left.
-fn work(args: &Args, deadline: Option<Instant>, next: &AtomicU64, total: &Mutex<(Stats, Vec<u64>)>) {
-    let mut stats = Stats::default();
-    let mut failures = Vec::new();
-    loop {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if index >= args.seeds || is_late || failures.len() >= FAILURES_MAX {
-            break;
-        }
-        let outcome = run(args.first + index, None, false);
-        stats.add(&outcome.stats);
-        if outcome.violation.is_some() {
-            failures.push(outcome.seed);
-        }
-    }
-    let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    total.0.add(&stats);
-    total.1.extend(failures);
-}
-
-fn show_progress(args: &Args, deadline: Option<Instant>, started: Instant, next: &AtomicU64) {
-    loop {
-        let done = next.load(Ordering::Relaxed).min(args.seeds);
-        eprint!("\r{done} of {} seeds, {} s", args.seeds, started.elapsed().as_secs());
-        let _ = std::io::stderr().flush();
-        if done >= args.seeds || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            eprintln!();
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(200));
+    show(&swept.stats, started);
+    match &swept.failure {
+        Some(failure) => failed(failure),
+        None => judge(&swept.stats),
     }
 }
 
-fn report(outcome: &Outcome) {
-    if let Some(violation) = &outcome.violation {
-        println!(
-            "seed {}: {} is broken at {} ms: {}",
-            outcome.seed, violation.property, violation.at_ms, violation.seen
-        );
-        println!("replay it with: cargo xtask sim --seed {}", outcome.seed);
-    }
+fn failed(failure: &Failure) -> ExitCode {
+    print!("{}", report(failure));
+    ExitCode::from(VIOLATION)
 }
 
-fn summarize(stats: &Stats, elapsed: Duration) {
-    let seconds = elapsed.as_secs_f64();
-    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
-    let (hours, rate) = (stats.simulated_ms as f64 / 3_600_000.0, stats.seeds as f64 / seconds);
-    println!("{:>12}  seeds in {seconds:.1} s, {rate:.0} per second", stats.seeds);
-    println!("{hours:>12.1}  hours simulated");
-    println!("{:>12}  steps", stats.steps);
-    for (name, count) in stats.counts() {
-        println!("{count:>12}  {name}");
+fn judge(stats: &Stats) -> ExitCode {
+    let missing = stats.missing();
+    if stats.seeds >= NOT_VACUOUS && !missing.is_empty() {
+        println!("this proves little, for it never happened: {}", missing.join(", "));
+        return ExitCode::from(VACUOUS);
     }
-    for kind in FaultKind::ALL {
-        println!("{:>12}  {kind:?}", stats.faults[kind as usize]);
-    }
-    println!("{:>12}  nodes deleted in another's place (the named limit)", stats.limit_met);
+    println!("all properties held");
+    ExitCode::SUCCESS
+}
+
+fn show(stats: &Stats, started: Instant) {
+    let hours = stats.simulated_ms as f64 / 3_600_000.0;
+    println!(
+        "{} seeds in {:.1} s, {:.0} a second: {hours:.1} simulated hours, {} steps",
+        stats.seeds,
+        started.elapsed().as_secs_f64(),
+        rate(stats.seeds, started),
+        stats.steps,
+    );
+    let counts = stats.counts().map(|(name, count)| format!("{name} {count}"));
+    println!("  {}", counts.join("; "));
+    let faults = stats.faults_by_kind().map(|(kind, count)| format!("{kind:?} {count}"));
+    println!("  {}", faults.join("; "));
+}
+
+fn rate(seeds: u64, since: Instant) -> f64 {
+    seeds as f64 / since.elapsed().as_secs_f64().max(0.001)
 }

@@ -102,7 +102,7 @@ pub enum Sabotage {
     SlowClocks,
     /// An event may overtake earlier ones.
     EventsOvertake,
-    /// The end of a session is not told, nor are its events.
+    /// An event that comes after an interruption is told as if there had been none.
     InterruptionForgotten,
     /// What a follower hears is relayed to the leader after more than a quarter of the session timeout.
     RelayTooLate,
@@ -110,6 +110,36 @@ pub enum Sabotage {
     BatonForged,
     /// A queue's list lacks its first contender now and then.
     SurveyLacksOne,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Sabotage; 9] = [
+        Sabotage::DeletionToldAsWrite,
+        Sabotage::OwnDeletionForgotten,
+        Sabotage::BarrierLeaks,
+        Sabotage::SlowClocks,
+        Sabotage::EventsOvertake,
+        Sabotage::InterruptionForgotten,
+        Sabotage::RelayTooLate,
+        Sabotage::BatonForged,
+        Sabotage::SurveyLacksOne,
+    ];
+
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sabotage::DeletionToldAsWrite => "deletion-told-as-write",
+            Sabotage::OwnDeletionForgotten => "own-deletion-forgotten",
+            Sabotage::BarrierLeaks => "barrier-leaks",
+            Sabotage::SlowClocks => "slow-clocks",
+            Sabotage::EventsOvertake => "events-overtake",
+            Sabotage::InterruptionForgotten => "interruption-forgotten",
+            Sabotage::RelayTooLate => "relay-too-late",
+            Sabotage::BatonForged => "baton-forged",
+            Sabotage::SurveyLacksOne => "survey-lacks-one",
+        }
+    }
 }
 
 /// What a seed has decided.
@@ -153,7 +183,12 @@ pub struct Plan {
 
 impl Plan {
     /// What this seed decides.
-    pub fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
+    pub fn of_seed(seed: u64, sabotage: Option<Sabotage>) -> Self {
+        Self::draw(&mut Rng::with_seed(seed), sabotage)
+    }
+
+    /// What this generator decides.
+    pub(crate) fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
         let timeout_ms = [600, 1_000, 2_000, 4_000][rng.usize(..4)];
         let clients = rng.usize(2..=4);
         let contenders = rng.usize(3..=12);
@@ -173,12 +208,20 @@ impl Plan {
                 // Text would sort the ten-digit number first.
                 0 => first_number = Some(999_999_997),
                 1 => first_number = Some((1 << 30) - 3),
-                2 => first_number = Some(i32::MAX - 1_000_006),
+                // Beside the end, and at it: there nobody may be granted.
+                2 => first_number = Some(i32::MAX - if rng.bool() { 1_000_006 } else { 2 }),
                 _ => {
                     limits.heal_from = Sequence::from(rng.i32(2..8));
                     limits.refuse_from = Sequence::from(rng.i32(10..40));
                 }
             }
+        }
+        let mut fault_pause_ms = timeout_ms * rng.u64(1..=16) / 8;
+        let mut faults = faults;
+        if sabotage == Some(Sabotage::InterruptionForgotten) {
+            // It matters only where a queue is made anew meanwhile.
+            faults.extend([FaultKind::Disconnect, FaultKind::QueueDeleted]);
+            fault_pause_ms = timeout_ms / 8;
         }
         Self {
             timeout_ms,
@@ -190,11 +233,11 @@ impl Plan {
             relay_ms,
             rates,
             faults,
-            fault_pause_ms: timeout_ms * rng.u64(1..=16) / 8,
+            fault_pause_ms,
             losses: [2, 10, 40][rng.usize(..3)],
-            faulty_ms: timeout_ms * rng.u64(4..=12),
-            think_ms: [1, timeout_ms / 20, timeout_ms / 2][rng.usize(..3)],
-            hold_ms: [2, timeout_ms / 10, timeout_ms / 2, timeout_ms * 3][rng.usize(..4)],
+            faulty_ms: timeout_ms * rng.u64(3..=8),
+            think_ms: [timeout_ms / 40, timeout_ms / 20, timeout_ms / 2][rng.usize(..3)],
+            hold_ms: [timeout_ms / 40, timeout_ms / 10, timeout_ms / 2, timeout_ms * 3][rng.usize(..4)],
             limits,
             first_number,
             sabotage,

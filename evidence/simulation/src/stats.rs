@@ -76,6 +76,11 @@ impl Stats {
         ]
     }
 
+    /// How often each kind of fault happened.
+    pub fn faults_by_kind(&self) -> [(FaultKind, u64); FaultKind::ALL.len()] {
+        FaultKind::ALL.map(|kind| (kind, self.faults[kind as usize]))
+    }
+
     /// What never happened, though over so many histories it must: then they prove nothing of it.
     pub fn missing(&self) -> Vec<String> {
         let counts = self.counts().into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name.to_owned());

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairlock::queue::{Limits, Sequence};
 use fairlock::{AcquireOptions, Error, Fairlock, Guard, Identity, Mutex};
 use fastrand::Rng;
 use tokio::sync::watch;
@@ -70,6 +71,10 @@ impl Workload {
             if let Some(guard) = self.acquire(&mutex, &mut rng, &mut stage).await {
                 drop((mutex, kept));
                 self.hold(attempt, guard, &mut rng, &mut stage).await;
+            } else {
+                drop(attempt);
+                // Nobody asks again at once, where nothing was to be had.
+                until_healed(&mut stage, sleep(ms(rng.u64(..=self.plan.timeout_ms / 8)))).await;
             }
         }
     }
@@ -84,7 +89,7 @@ impl Workload {
             .session_timeout(timeout)
             .connect_timeout(2 * timeout)
             .identity(Identity::new(format!("client-{client}")).expect("a good name"))
-            .limits(self.plan.limits)
+            .limits(self.limits(client))
             .open(self.network.store(client))
             .await;
         match opened {
@@ -94,6 +99,16 @@ impl Workload {
                 None
             }
         }
+    }
+
+    /// Where few numbers are left, clients disagree on how few: whoever is turned away has others behind it.
+    fn limits(&self, client: usize) -> Limits {
+        let mut limits = self.plan.limits;
+        if limits.refuse_from < Limits::default().refuse_from {
+            let later = 3 * i32::try_from(client).expect("few clients");
+            limits.refuse_from = Sequence::from(limits.refuse_from.as_i32() + later);
+        }
+        limits
     }
 
     async fn close(&self, client: usize) {
@@ -141,6 +156,14 @@ impl Workload {
                 });
                 acquired
             }
+            // Taken up late: it may be lost by then.
+            9 => {
+                let (mutex, late) = (mutex.clone(), ms(rng.u64(..=2 * self.plan.timeout_ms)));
+                let acquired = tokio::spawn(async move { mutex.acquire().await });
+                until_healed(stage, sleep(late)).await;
+                // A panic is collected where it happens.
+                acquired.await.ok()?
+            }
             8 => {
                 let listed = mutex.contenders();
                 match until_healed(stage, timeout(limit, listed)).await {
@@ -182,7 +205,8 @@ impl Workload {
         let mut world = self.network.lock();
         let others = world.book.held(lock).iter().filter(|held| held.is_valid()).map(|held| held.token).collect();
         let ahead = world.book.ahead_of(lock, token);
-        world.observe(Fact::Granted { lock, token, valid: guard.is_valid(), others, ahead });
+        let (valid, was_head) = (guard.is_valid(), world.book.was_head(lock, token));
+        world.observe(Fact::Granted { lock, token, valid, others, ahead, was_head });
         world.book.hold(lock, token, Arc::downgrade(guard));
     }
 
@@ -192,7 +216,8 @@ impl Workload {
             let mut world = self.network.lock();
             let valid = guard.is_valid();
             world.judge.stats.losses += u64::from(!valid);
-            world.observe(Fact::Seen { lock, token, valid, calm_ms: 0 });
+            let lives = world.book.lives(lock, token);
+            world.observe(Fact::Seen { lock, token, valid, lives, calm_ms: 0 });
             world.observe(Fact::Ended { lock, token });
             world.book.unhold(lock, token);
         }

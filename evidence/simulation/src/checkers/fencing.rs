@@ -57,7 +57,7 @@ mod tests {
     use crate::facts::Standing;
 
     fn granted(lock: Lock, token: Token, valid: bool) -> (u64, Fact) {
-        (0, Fact::Granted { lock, token, valid, others: vec![], ahead: None })
+        (0, Fact::Granted { lock, token, valid, others: vec![], ahead: None, was_head: true })
     }
 
     fn committed(token: Token, node: Token) -> (u64, Fact) {

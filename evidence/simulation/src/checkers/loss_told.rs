@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn seen(at: u64, valid: bool, calm_ms: u64) -> (u64, Fact) {
-        (at, Fact::Seen { lock: 0, token: 5, valid, calm_ms })
+        (at, Fact::Seen { lock: 0, token: 5, valid, lives: true, calm_ms })
     }
 
     #[test]

@@ -40,11 +40,11 @@ mod tests {
     use super::*;
 
     fn seen(token: Token, valid: bool) -> (u64, Fact) {
-        (0, Fact::Seen { lock: 0, token, valid, calm_ms: 0 })
+        (0, Fact::Seen { lock: 0, token, valid, lives: true, calm_ms: 0 })
     }
 
     fn granted(token: Token, valid: bool, others: &[Token]) -> (u64, Fact) {
-        (0, Fact::Granted { lock: 0, token, valid, others: others.to_vec(), ahead: None })
+        (0, Fact::Granted { lock: 0, token, valid, others: others.to_vec(), ahead: None, was_head: true })
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! | at most one valid guard of a lock | `mutual_exclusion.rs` |
 //! | tokens rise along grants, and along guarded writes | `fencing.rs` |
 //! | grants follow the order of creation | `fifo.rs` |
+//! | only a node that was the first is granted | `head_once.rs` |
 //! | a waiter watches one node and its own, and a departure wakes one | `one_watch.rs` |
 //! | a guard knows of its loss before the servers act on it | `loss_told.rs` |
+//! | a guard is valid while all is well | `kept.rs` |
 //! | a lost guard stays lost | `lost_for_good.rs` |
 //! | nobody deletes another's node | `own_nodes_only.rs` |
 //! | nothing outlives its attempt | `no_orphan.rs` |
@@ -17,6 +19,8 @@
 mod explained_failures;
 mod fencing;
 mod fifo;
+mod head_once;
+mod kept;
 mod liveness;
 mod loss_told;
 mod lost_for_good;
@@ -48,9 +52,11 @@ pub(crate) fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(mutual_exclusion::MutualExclusion::default()),
         Box::new(fencing::Fencing::default()),
         Box::new(fifo::Fifo),
+        Box::new(head_once::HeadOnce),
         Box::new(one_watch::OneWatch),
         Box::new(loss_told::LossTold::new(plan)),
         Box::new(lost_for_good::LostForGood::default()),
+        Box::new(kept::Kept::new(plan)),
         Box::new(own_nodes_only::OwnNodesOnly),
         Box::new(no_orphan::NoOrphan::new(plan)),
         Box::new(liveness::Liveness),

@@ -2,7 +2,7 @@
 //! undisturbed has, after a bound, no more nodes in a queue than its client has attempts there; and in the end there is
 //! neither a node nor a session: `released(g) ⇒ ¬live(node(g))`, `calm(s) ⇒ |nodes(s)| ≤ |attempts|`, `end ⇒ nothing`.
 //!
-//! The bound is not looked at where permissions are withdrawn or servers overloaded: then a deletion is tried again from
+//! The bound is longer where messages take up to half a session timeout, and is not looked at where permissions are withdrawn or servers overloaded: then a deletion is tried again from
 //! time to time.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ pub(super) struct NoOrphan {
 impl NoOrphan {
     pub(super) fn new(plan: &Plan) -> Self {
         let refuses = plan.has(FaultKind::Denied) || plan.has(FaultKind::Overloaded);
-        Self { bound_ms: (!refuses).then_some(plan.timeout_ms + 500), surplus: BTreeMap::new() }
+        let spikes_ms = if plan.spikes > 0 { 2 * plan.timeout_ms } else { 0 };
+        Self { bound_ms: (!refuses).then_some(plan.timeout_ms + 500 + spikes_ms), surplus: BTreeMap::new() }
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
     /// T is 1 s, so the bound is 1.5 s.
     fn checker(faults: &[FaultKind]) -> NoOrphan {
         let mut plan = Plan::draw(&mut Rng::with_seed(0), None);
-        (plan.timeout_ms, plan.faults) = (1_000, faults.to_vec());
+        (plan.timeout_ms, plan.spikes, plan.faults) = (1_000, 0, faults.to_vec());
         NoOrphan::new(&plan)
     }
 

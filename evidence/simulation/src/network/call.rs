@@ -58,6 +58,15 @@ impl Leave {
     }
 }
 
+/// A watch that was placed.
+#[derive(Debug)]
+pub(super) struct Watching {
+    pub(super) node: Node,
+    pub(super) event: oneshot::Receiver<Change>,
+    /// Whether the event, once it is there, escapes the first look at it: on several threads it may come just after.
+    pub(super) escapes_first_look: bool,
+}
+
 /// What is answered.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -66,7 +75,7 @@ pub(super) enum Answer {
     Names(Vec<String>),
     Own(Vec<OwnNode>),
     Node(Option<Node>),
-    Watched(Option<(Node, oneshot::Receiver<Change>)>),
+    Watched(Option<Watching>),
 }
 
 /// A request by its kind.

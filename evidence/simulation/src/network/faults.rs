@@ -1,7 +1,7 @@
 //! Faults that happen at moments of their own, the regular look at guards and queues, and the end of all faults.
 
 use fairlock::queue::Sequence;
-use fairlock::store::SessionId;
+use fairlock::store::{SessionId, SessionState};
 
 use super::link::Wire;
 use super::{Due, Stage, World};
@@ -39,6 +39,10 @@ impl World {
                 let client = self.rng.usize(..self.plan.clients);
                 let by = self.rng.u64(1..=2 * self.plan.timeout_ms);
                 self.clocks[client].jump(by);
+                let now = self.now();
+                for link in self.links.values_mut().filter(|link| link.client == client) {
+                    link.calm_since = now;
+                }
                 self.look_at_guards();
                 Some(())
             }
@@ -80,7 +84,7 @@ impl World {
         self.rng.choice(locks).expect("there is a lock")
     }
 
-    fn disturb(&mut self, kind: FaultKind, id: SessionId) {
+    pub(super) fn disturb(&mut self, kind: FaultKind, id: SessionId) {
         let timeout = self.plan.timeout_ms;
         let later = 1 + self.rng.u64(..2 * timeout);
         match kind {
@@ -97,6 +101,9 @@ impl World {
             }
             FaultKind::Zombie => {
                 let never = self.rng.u8(..3) == 0;
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.is_deaf = never;
+                }
                 self.cut(id, if never { NEVER_MS } else { timeout / 2 + later }, 1);
             }
             FaultKind::Stall => {
@@ -128,7 +135,8 @@ impl World {
                 self.operator_deletes(lock, token);
             }
             FaultKind::QueueDeleted => {
-                for token in self.book.nodes(lock) {
+                // The last first: no other becomes the first in between.
+                for token in self.book.nodes(lock).into_iter().rev() {
                     self.operator_deletes(lock, token);
                 }
                 self.note(Step::Operator { action: "deletes the queue", lock });
@@ -201,7 +209,8 @@ impl World {
             let look = |held: &crate::book::Held| {
                 let link = held.session.and_then(|id| self.links.get(&id));
                 let calm_ms = link.map_or(0, |link| link.calm_ms(now));
-                Fact::Seen { lock, token: held.token, valid: held.is_valid(), calm_ms }
+                let (token, lives) = (held.token, self.book.lives(lock, held.token));
+                Fact::Seen { lock, token, valid: held.is_valid(), lives, calm_ms }
             };
             let facts: Vec<_> = self.book.held(lock).iter().map(look).collect();
             for fact in facts {
@@ -229,9 +238,10 @@ impl World {
             let link = self.links.get_mut(&id).expect("links stay");
             link.down_ms = latency + 1;
             let connection = link.connection;
-            if link.wire != Wire::Works && link.is_connected() {
+            // The library itself has to give up a session whose connection is deaf for good.
+            if link.wire != Wire::Works && link.is_connected() && !link.is_deaf {
                 self.schedule(now + latency, Due::Notice(id, connection));
-            } else if !link.is_connected() && !link.has_ended() {
+            } else if link.state() == SessionState::Suspended {
                 self.schedule(now + latency + 1, Due::Reconnect(id));
             }
         }

@@ -80,6 +80,10 @@ pub(super) struct Link {
     pub(super) down_last: u64,
     /// Requests of a broken connection that may still take effect.
     pub(super) late: VecDeque<(u64, Request)>,
+    /// Whether the client never notices by itself that the connection is broken.
+    pub(super) is_deaf: bool,
+    /// When a reply last took long.
+    pub(super) slow_at: Option<u64>,
     /// How long the client will have to wait for its next connection.
     pub(super) down_ms: u64,
 

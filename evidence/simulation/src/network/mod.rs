@@ -37,11 +37,14 @@ use crate::clock::DriftingClock;
 use crate::facts::Fact;
 use crate::fan::Fan;
 use crate::judge::Judge;
-use crate::plan::{FaultKind, Plan};
+use crate::plan::{FaultKind, Plan, Sabotage};
 use crate::trace::Step;
 
 /// A session's state, as its client knows it.
 type States = Arc<Mutex<Fan<SessionState>>>;
+
+/// A history that has come so far without a violation is healed: many short ones find more than few long ones.
+const STEPS_MAX: u64 = 1_500;
 
 /// How far a history has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +235,9 @@ impl World {
             self.agenda.pop();
             self.happen(due);
         }
+        if self.judge.trace().count() > STEPS_MAX {
+            self.heal();
+        }
     }
 
     fn happen(&mut self, due: Due) {
@@ -258,7 +264,7 @@ impl World {
 
     fn note(&mut self, step: Step) {
         let now = self.now();
-        self.judge.trace.step(now, step);
+        self.judge.note(now, step);
     }
 
     fn open(&mut self, client: usize, timeout: Duration) -> (SessionId, States, Arc<AtomicU64>) {
@@ -275,7 +281,11 @@ impl World {
             memory,
             states: states.clone(),
             breaks: Vec::new(),
-            epoch: epoch.clone(),
+            epoch: if self.plan.sabotage == Some(Sabotage::InterruptionForgotten) {
+                Arc::default()
+            } else {
+                epoch.clone()
+            },
             unsent: Default::default(),
             wire: Wire::Works,
             connection: 1,
@@ -286,6 +296,8 @@ impl World {
             up_last: now,
             down_last: now,
             late: Default::default(),
+            is_deaf: false,
+            slow_at: None,
             down_ms: 0,
             lives: true,
             heard_at: now,

@@ -8,7 +8,7 @@ use fairlock::queue::Sequence;
 use fairlock::store::{Change, Operation, Session, SessionId, Watched};
 use tokio::sync::oneshot;
 
-use super::call::{Answer, Call, CallKind, Reply, Request};
+use super::call::{Answer, Call, CallKind, Leave, Reply, Request, Watching};
 use super::link::{Item, SimWatch};
 use super::{World, at_once};
 use crate::book::{DATA_FOLDER, Node};
@@ -57,6 +57,9 @@ impl World {
             },
             Call::Leave { queue, name, form } => {
                 let node = self.book.node_at(queue.as_str(), name);
+                if let (Some((lock, token)), Leave::Release(_)) = (node, form) {
+                    self.delete_the_next(lock, token);
+                }
                 at_once(session.leave(queue, name, form.departure())).map(|()| {
                     if let Some((lock, token)) = node {
                         self.removed(lock, token, Remover::Session(id.0), request.connected_at);
@@ -111,7 +114,8 @@ impl World {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
         }
-        Answer::Watched(Some((watched.node, event)))
+        let escapes_first_look = is_own && self.rng.bool();
+        Answer::Watched(Some(Watching { node: watched.node, event, escapes_first_look }))
     }
 
     fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
@@ -186,6 +190,15 @@ impl World {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// An operator deletes the node of whoever is next just before its predecessor releases: both are told at once.
+    fn delete_the_next(&mut self, lock: Lock, token: Token) {
+        if let Some(next) = self.book.successor(lock, token)
+            && self.draws(FaultKind::NodeDeleted, 10)
+        {
+            self.operator_deletes(lock, next);
         }
     }
 

@@ -1,8 +1,10 @@
 //! The simulated store as the library sees it: the client's end of each wire.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +16,7 @@ use fairlock::store::{
 use fairlock::{Error, LossReason, QueuePath};
 use tokio::sync::watch;
 
-use super::call::{Answer, Call, Leave, Reply};
+use super::call::{Answer, Call, Leave, Reply, Watching};
 use super::{Network, States, lock};
 use crate::clock::DriftingClock;
 
@@ -87,6 +89,19 @@ impl SimSession {
     }
 }
 
+/// Is ready at the second look, which it asks for.
+async fn look_again() {
+    let mut looked = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut looked, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The network answers each call in its own kind.
 fn mismatch(answer: &Answer) -> ! {
     unreachable!("an answer to another question: {answer:?}")
@@ -150,10 +165,13 @@ impl Session for SimSession {
         let call = Call::Watch { queue: queue.clone(), name: name.to_owned(), asker: Arc::downgrade(&asker) };
         match self.call(call).await? {
             Answer::Watched(None) => Ok(None),
-            Answer::Watched(Some((node, event))) => {
+            Answer::Watched(Some(Watching { node, event, escapes_first_look })) => {
                 let event = Box::pin(async move {
                     let _asker = asker;
                     let change = event.await.unwrap_or(Change::SessionEnded);
+                    if escapes_first_look {
+                        look_again().await;
+                    }
                     let continuous = epoch.load(Ordering::Relaxed) == placed_in;
                     WatchEvent { change, continuous: continuous && change != Change::SessionEnded }
                 });

@@ -7,7 +7,7 @@ use fairlock::store::{Change, SessionId, SessionState, StoreError, StoreErrorKin
 use tokio::sync::oneshot;
 
 use super::call::{Answer, Call, CallKind, Reply, Request};
-use super::link::{Item, Wire};
+use super::link::{Item, Link, Wire};
 use super::{Due, World, at_once};
 use crate::facts::{Fact, Remover};
 use crate::plan::{FaultKind, Sabotage};
@@ -86,7 +86,23 @@ impl World {
         if loses_reply {
             return self.cut_shortly(id);
         }
+        let is_settled = kind.is_write() && reply.is_ok();
         self.push_down(id, Item::Reply(request.reply, reply));
+        if is_settled {
+            self.isolate_with_news(id);
+        }
+    }
+
+    /// A follower that has acknowledged a write is cut off before it has relayed what it heard: the worst moment.
+    fn isolate_with_news(&mut self, id: SessionId) {
+        let has_news = self.links.get(&id).is_some_and(|link| link.relay_due.is_some() && link.wire == Wire::Works);
+        // What a reply proves that took long is worth least.
+        let now = self.now();
+        let was_slow = |link: &Link| link.slow_at.is_some_and(|at| now < at + self.plan.timeout_ms);
+        let of_thousand = if self.links.get(&id).is_some_and(was_slow) { 200 } else { 10 };
+        if has_news && self.draws(FaultKind::Isolated, of_thousand) {
+            self.disturb(FaultKind::Isolated, id);
+        }
     }
 
     fn refusal(&mut self, kind: CallKind) -> Option<StoreErrorKind> {
@@ -146,9 +162,13 @@ impl World {
     }
 
     pub(super) fn push_down(&mut self, id: SessionId, item: Item) {
-        let at = self.now() + self.latency();
+        let now = self.now();
+        let at = now + self.latency();
         let overtakes = self.plan.sabotage == Some(Sabotage::EventsOvertake) && self.rng.bool();
         let link = self.links.get_mut(&id).expect("links stay");
+        if at - now > self.plan.timeout_ms / 8 {
+            link.slow_at = Some(at);
+        }
         link.down_last = link.down_last.max(at);
         let (due, connection) = (link.down_last, link.connection);
         match item {
@@ -180,7 +200,9 @@ impl World {
     /// The server hears of the session, and will tell the leader.
     fn hear(&mut self, id: SessionId) {
         let now = self.now();
-        let pause = self.rng.u64(1..=self.plan.relay_ms.max(1));
+        // Often as late as it may be: then least is left of what a validity counts on.
+        let longest = self.plan.relay_ms.max(1);
+        let pause = if self.rng.bool() { longest } else { self.rng.u64(1..=longest) };
         let link = self.links.get_mut(&id).expect("links stay");
         if link.relay_ms == 0 {
             link.heard_at = now;
@@ -238,7 +260,7 @@ impl World {
             return;
         }
         // A follower that is cut off does not know.
-        let knows = link.wire != Wire::Isolated && self.plan.sabotage != Some(Sabotage::InterruptionForgotten);
+        let knows = link.wire != Wire::Isolated;
         if knows && by != Remover::Close {
             self.cut_shortly(id);
         }
@@ -319,9 +341,12 @@ impl World {
         (link.relay_ms, link.relay_due) = (relay_ms, None);
         link.set_state(SessionState::Connected);
         // What has happened since is told as a difference.
-        let fired: Vec<_> = link.watches.iter().filter(|(_, watch)| watch.fired.is_some()).map(|(&n, _)| n).collect();
+        let mut fired: Vec<_> =
+            link.watches.iter().filter(|(_, watch)| watch.fired.is_some()).map(|(&n, _)| n).collect();
         let unsent = std::mem::take(&mut link.unsent);
         self.note(Step::Connected { session: id.0 });
+        // In no order that could be relied upon.
+        self.rng.shuffle(&mut fired);
         for number in fired {
             let Some(watch) = self.links.get_mut(&id).and_then(|link| link.watches.get_mut(&number)) else { continue };
             let exists = self.memory.data(&watch.path).is_some();
