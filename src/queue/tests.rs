@@ -364,6 +364,32 @@ fn refused_release_falls_back_to_a_plain_delete_and_that_is_tried_again_after_th
     assert!(machine.is_finished());
 }
 
+/// Its delete was refused, so that it is tried again much later.
+fn stuck(mut machine: Machine) -> Machine {
+    machine.handle(Event::Release);
+    machine.handle(Event::Refused);
+    machine.handle(Event::Refused);
+    assert!(machine.is_stuck(), "{machine:?}");
+    machine
+}
+
+#[test]
+fn own_node_deleted_by_somebody_while_its_deletion_is_refused_is_not_deleted_by_its_name_later() {
+    let mut machine = stuck(holder());
+    play(&mut machine, [(Event::OwnGone, vec![Action::Finish]), (Event::Tick, vec![])]);
+}
+
+#[test]
+fn a_refused_deletion_without_a_watch_on_the_node_is_tried_again_once_it_is_known_to_be_the_own_one() {
+    let mut unwatched = machine();
+    unwatched.handle(entered(0, Neighbours::None));
+    let mut machine = stuck(unwatched);
+    play(
+        &mut machine,
+        [(Event::Tick, vec![Action::Verify]), (Event::Verified { exists: false }, vec![Action::Finish])],
+    );
+}
+
 #[test]
 fn a_try_that_finds_somebody_ahead_leaves_without_placing_a_watch() {
     let mut machine = Machine::new(Patience::Try, Limits::default());

@@ -80,7 +80,11 @@ impl Machine {
                 self.phase = Phase::Verifying(LeaveForm::Withdraw);
                 vec![Action::Verify]
             }
-            Chore::Withdraw => self.leave(LeaveForm::Withdraw, self.ending),
+            Chore::Withdraw => {
+                // Much may have happened since: unless a watch would have told, the name may be another's by now.
+                self.is_own_doubtful |= self.own_watch != OwnWatch::Placed;
+                self.leave(LeaveForm::Withdraw, self.ending)
+            }
         }
     }
 
@@ -119,6 +123,8 @@ impl Machine {
                 self.fail_now(Failure::Removed)
             }
             Phase::Held => self.lost_before(),
+            // Nothing is left to clean up; deleted by its name later, it might be another's.
+            Phase::Stuck(_) => self.finish(),
             // Leaving is what deletes it; the answer to that decides.
             _ => vec![],
         }
