@@ -151,6 +151,7 @@ impl World {
         if slot == Slot::Main {
             self.forget_outstanding(state, contender);
         }
+        let ought_to_know = matches!(request, Request::Leave(..)) && self.ought_to_know(state, contender);
         let session = self.session_of(contender);
         let session = &mut state.sessions[session];
         if session.has_ended {
@@ -162,7 +163,18 @@ impl World {
             request,
             is_executed: false,
             is_continuous: session.link.is_some(),
+            ought_to_know,
         });
+    }
+
+    /// Somebody has deleted a contender's own node; yet that node is watched, and no news of its deletion are on the way.
+    fn ought_to_know(&self, state: &State, contender: usize) -> bool {
+        let me = &state.contenders[contender];
+        let is_watched = me.own_watch.is_some_and(|watch| watch.is_known && watch.told.is_none());
+        // A server that has not applied the deletion will tell of it.
+        let shows_it = |server| me.token().is_some_and(|token| state.tree_at(server).node_of_token(token).is_some());
+        let will_be_told = state.sessions[self.session_of(contender)].link.is_some_and(shows_it);
+        me.was_robbed && is_watched && !will_be_told
     }
 
     /// Drops the outstanding request: only a look may be dropped.

@@ -1,4 +1,4 @@
-//! `fairlock-model [small|ci|large]`: checks worlds, and shows the history of each violation.
+//! `fairlock-model [small|ci|large]`: checks worlds up to the first that is violated, and shows the history.
 
 use std::process::ExitCode;
 
@@ -9,11 +9,12 @@ const THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let which = std::env::args().nth(1).unwrap_or_else(|| "small".into());
-    let (worlds, depth_first) = match which.as_str() {
-        "small" => (worlds::smalls(), false),
-        "ci" => (worlds::ci(), false),
+    // A defect changes the number of states in nearly any case, so it proves nothing that `small` could tell.
+    let (worlds, are_counted, depth_first) = match which.as_str() {
+        "small" => (worlds::smalls(), false, false),
+        "ci" => (worlds::ci(), true, false),
         // Depth first keeps few states at a time; its histories are longer.
-        "large" => (worlds::larges(), true),
+        "large" => (worlds::larges(), true, true),
         other => {
             eprintln!("no set of worlds is called {other:?}; there are small, ci and large");
             return ExitCode::from(2);
@@ -25,9 +26,11 @@ fn main() -> ExitCode {
         println!("{report}");
         for (property, history) in &report.violations {
             println!("violated: {property}\n{history}");
-            verdict = ExitCode::FAILURE;
         }
-        if let Some(expected) = expected.filter(|&expected| report.violations.is_empty() && expected != report.states) {
+        if !report.violations.is_empty() {
+            return ExitCode::FAILURE;
+        }
+        if let Some(expected) = expected.filter(|&expected| are_counted && expected != report.states) {
             println!("it had {expected} states when they were counted: the model or the machine is another now");
             verdict = ExitCode::FAILURE;
         }

@@ -92,21 +92,21 @@ impl World {
             }
             Request::MakeQueue if state.leader.exists => (Transaction::Nothing, Event::QueueMade),
             Request::MakeQueue => (Transaction::Make, Event::QueueMade),
-            Request::Leave(form, own) => self.decide_leave(state, queued.contender, form, own),
+            Request::Leave(form, own) => self.decide_leave(state, queued, form, own),
             _ => (Transaction::Nothing, ACKNOWLEDGED),
         }
     }
 
-    fn decide_leave(&self, state: &mut State, contender: u8, form: LeaveForm, own: OwnNode) -> (Transaction, Event) {
+    fn decide_leave(&self, state: &mut State, queued: &Queued, form: LeaveForm, own: OwnNode) -> (Transaction, Event) {
         let number = number_of(own);
         let Some(&node) = state.leader.node(number) else { return (Transaction::Nothing, Event::LeaveMissing) };
         if form == LeaveForm::CloseQueue && state.leader.nodes.len() > 1 {
             return (Transaction::Nothing, Event::Refused);
         }
         if node.token != token_of(own) {
-            let (thief, victim) = (usize::from(contender), usize::from(node.ticket));
-            if !state.contenders[thief].was_robbed {
-                state.note = Some(Note::DeletedAnothers(contender));
+            let (thief, victim) = (usize::from(queued.contender), usize::from(node.ticket));
+            if !state.contenders[thief].was_robbed || queued.ought_to_know {
+                state.note = Some(Note::DeletedAnothers(queued.contender));
             }
             state.contenders[victim].was_robbed = true;
         }

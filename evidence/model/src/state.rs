@@ -51,7 +51,7 @@ pub enum Note {
         /// On a difference that was told after a reconnect.
         differs: bool,
     },
-    /// A contender deleted a node that was not its own, though nobody had deleted its own by hand.
+    /// A contender deleted a node that was not its own, and ought to have known better.
     DeletedAnothers(u8),
     /// A contender asked for a second watch of one kind.
     WatchedTwice(u8),
@@ -139,6 +139,9 @@ pub struct Queued {
     pub is_executed: bool,
     /// The connection has held since it was made.
     pub is_continuous: bool,
+    /// When it was made, its contender ought to have known that its own node is gone. See
+    /// [`nobody_deletes_anothers_node`](crate::properties::conduct::nobody_deletes_anothers_node).
+    pub ought_to_know: bool,
 }
 
 /// Which of a contender's requests.

@@ -5,7 +5,7 @@ use fairlock::LossReason;
 use fairlock::queue::{Event, Limits, Machine, Patience};
 
 use crate::state::{Contender, SESSIONS, Server, Session, Shown, State, User};
-use crate::tree::Tree;
+use crate::tree::{Node, Transaction, Tree};
 
 /// A small world.
 #[derive(Clone, Debug)]
@@ -18,6 +18,9 @@ pub struct World {
     pub beginnings: Vec<[Server; SESSIONS]>,
     /// Whether the queue exists at first.
     pub queue_exists: bool,
+    /// Whether the first contender has two nodes at first, and looks for them, having got no reply. No store that keeps
+    /// its promises gets there; the machine is ready for it all the same.
+    pub has_surplus: bool,
     /// When numbers are near their end.
     pub limits: Limits,
     /// How many faults there are in a history.
@@ -181,7 +184,22 @@ impl World {
                 self.start(&mut state, contender);
             }
         }
+        if self.has_surplus {
+            self.enter_twice(&mut state);
+        }
         state
+    }
+
+    fn enter_twice(&self, state: &mut State) {
+        let session = self.session_of(0);
+        state.sessions[session].requests.retain(|queued| queued.contender != 0);
+        for number in 0..2 {
+            state.tokens += 1;
+            let node = Node { number, token: state.tokens, session: self.contenders[0].session, ticket: 0, version: 0 };
+            state.leader.apply(Transaction::Create(node), |_, _| {});
+        }
+        state.follower = state.leader.clone();
+        self.handle(state, 0, Event::Unknown);
     }
 
     /// The session of a contender.

@@ -15,6 +15,7 @@ pub fn small() -> World {
         contenders: vec![waits(0), waits(1)],
         beginnings: vec![[Leader, Leader]],
         queue_exists: true,
+        has_surplus: false,
         limits: Limits::default(),
         faults: 1,
         kinds: Faults { lag: false, ..Faults::ALL },
@@ -93,6 +94,26 @@ pub fn anew() -> World {
         name: "anew",
         faults: 2,
         kinds: Faults { disconnect: true, reap: true, write: true, ..Faults::NONE },
+        ..small()
+    }
+}
+
+/// An operator deletes the queue of somebody who is cut off.
+pub fn removed() -> World {
+    World {
+        name: "removed",
+        faults: 2,
+        kinds: Faults { disconnect: true, delete_all: true, ..Faults::NONE },
+        ..small()
+    }
+}
+
+/// A contender that entered twice.
+pub fn surplus() -> World {
+    World {
+        name: "surplus",
+        has_surplus: true,
+        kinds: Faults { disconnect: true, expire: true, ..Faults::NONE },
         ..small()
     }
 }

@@ -101,3 +101,13 @@ fn a_node_looked_for_by_its_name_may_be_anothers() {
 fn a_lost_reply_to_leaving_that_is_looked_for_without_a_barrier_deletes_anothers_node() {
     fails(with(worlds::anew(), |driver| driver.barrier_before_verify = false), &["nobody deletes another's node"]);
 }
+
+#[test]
+fn a_deletion_by_name_that_is_sent_over_a_reconnect_deletes_anothers_node() {
+    fails(with(worlds::removed(), |driver| driver.leaves_only_connected = false), &["nobody deletes another's node"]);
+}
+
+#[test]
+fn a_surplus_node_that_is_not_removed_outlives_its_contender() {
+    fails(with(worlds::surplus(), |driver| driver.removes_surplus = false), &["no node outlives its contender"]);
+}

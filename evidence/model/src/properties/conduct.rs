@@ -10,7 +10,8 @@ pub fn no_assertion_fails(_: &World, state: &State) -> bool {
 
 /// A contender deletes its own node only: that of its token, not whatever has the name. It is excused if its own node
 /// was deleted by hand, as docs/PROTOCOL.md says: "What remains is an operator who removes the queue, and clients who
-/// make it anew and come to the same number".
+/// make it anew and come to the same number, while the own node is not watched (the first 50 ms of a hold) or the news of
+/// its deletion is on the way." That is judged by when the deletion was asked for.
 pub fn nobody_deletes_anothers_node(_: &World, state: &State) -> bool {
     !matches!(state.note, Some(Note::DeletedAnothers(_)))
 }
