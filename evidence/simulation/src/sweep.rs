@@ -181,8 +181,10 @@ mod tests {
     }
 
     fn endless_at_three(seed: u64, _: Option<Sabotage>, _: bool) -> Outcome {
-        while seed == 3 {
-            thread::park();
+        if seed == 3 {
+            loop {
+                thread::park();
+            }
         }
         outcome(seed, None)
     }

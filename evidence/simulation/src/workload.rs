@@ -166,9 +166,8 @@ impl Workload {
             }
             8 => {
                 let listed = mutex.contenders();
-                match until_healed(stage, timeout(limit, listed)).await {
-                    Some(Ok(Err(error))) => self.failed(&error, false),
-                    Some(Ok(Ok(_)) | Err(_)) | None => {}
+                if let Some(Ok(Err(error))) = until_healed(stage, timeout(limit, listed)).await {
+                    self.failed(&error, false);
                 }
                 return None;
             }
@@ -188,7 +187,9 @@ impl Workload {
         let pause = ms(rng.u64(..=self.plan.hold_ms));
         match rng.u8(..5) {
             0 => drop(until_healed(stage, guard.protect(sleep(pause))).await),
-            1 => drop(until_healed(stage, timeout(pause, guard.lost())).await),
+            1 => {
+                until_healed(stage, timeout(pause, guard.lost())).await;
+            }
             2 => self.write(&attempt, &guard).await,
             3 => {
                 self.write(&attempt, &guard).await;
