@@ -7,6 +7,7 @@
 //! the agenda, so that one seed gives one history.
 
 mod call;
+mod ending;
 mod faults;
 mod link;
 mod server;
