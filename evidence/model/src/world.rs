@@ -5,6 +5,7 @@ use fairlock::LossReason;
 use fairlock::queue::{Event, Limits, Machine, Patience};
 
 use crate::state::{Contender, SESSIONS, Server, Session, Shown, State, User};
+use crate::step::{Act, Step};
 use crate::tree::{Node, Transaction, Tree};
 
 /// A small world.
@@ -21,6 +22,9 @@ pub struct World {
     /// Whether the first contender has two nodes at first, and looks for them, having got no reply. No store that keeps
     /// its promises gets there; the machine is ready for it all the same.
     pub has_surplus: bool,
+    /// Whether it begins once all that begin at once have come to rest: one holds, the others wait. What may go wrong
+    /// before is left to other worlds.
+    pub is_settled: bool,
     /// When numbers are near their end.
     pub limits: Limits,
     /// How many faults there are in a history.
@@ -187,7 +191,18 @@ impl World {
         if self.has_surplus {
             self.enter_twice(&mut state);
         }
-        state
+        if self.is_settled { self.settle(state) } else { state }
+    }
+
+    fn settle(&self, mut state: State) -> State {
+        let is_of_rest = |step: &Step| matches!(step, Step::Start(_) | Step::Act(_, _, Act::Release));
+        loop {
+            let mut steps = Vec::new();
+            self.steps(&state, &mut steps);
+            let next = steps.into_iter().find(|step| step.is_progress() && !is_of_rest(step));
+            let Some(next) = next else { return state };
+            state = self.step(&state, next);
+        }
     }
 
     fn enter_twice(&self, state: &mut State) {

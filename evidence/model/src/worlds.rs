@@ -15,6 +15,7 @@ pub fn small() -> World {
         contenders: vec![waits(0), waits(1)],
         beginnings: vec![[Leader, Leader]],
         queue_exists: true,
+        is_settled: false,
         has_surplus: false,
         limits: Limits::default(),
         faults: 1,
@@ -68,7 +69,7 @@ pub fn impatient() -> World {
 pub fn three() -> World {
     World {
         name: "three",
-        contenders: vec![waits(0), Setup { starts_late: true, ..waits(0) }, waits(1)],
+        contenders: vec![waits(0), begins_late(0), waits(1)],
         beginnings: vec![[Leader, Leader], [Leader, Follower], [Follower, Leader]],
         faults: 0,
         cancels: 1,
@@ -88,6 +89,23 @@ pub fn three_meddled_with() -> World {
     }
 }
 
+/// Three contenders, and one connection that is lost.
+pub fn three_cut_off() -> World {
+    World {
+        name: "three cut off",
+        beginnings: vec![[Leader, Leader]],
+        faults: 1,
+        cancels: 0,
+        kinds: Faults { disconnect: true, ..Faults::NONE },
+        ..three()
+    }
+}
+
+/// Three contenders at rest, and two connections that are lost.
+pub fn three_cut_off_twice() -> World {
+    World { name: "three cut off twice", faults: 2, is_settled: true, ..three_cut_off() }
+}
+
 /// Two faults that together give a name to another's node, or a watch another node.
 pub fn anew() -> World {
     World {
@@ -102,20 +120,47 @@ pub fn anew() -> World {
 pub fn removed() -> World {
     World {
         name: "removed",
-        faults: 2,
+        contenders: vec![waits(0), begins_late(1)],
+        is_settled: true,
         kinds: Faults { disconnect: true, delete_all: true, ..Faults::NONE },
-        ..small()
+        ..anew()
     }
+}
+
+/// As [`anew`], with a stranger who writes to the node of a holder whose successor is cut off.
+pub fn forged() -> World {
+    World {
+        name: "forged",
+        is_settled: true,
+        kinds: Faults { disconnect: true, write: true, ..Faults::NONE },
+        ..anew()
+    }
+}
+
+/// As [`anew`], with a queue that is made anew by somebody who comes while a holder leaves.
+pub fn namesakes() -> World {
+    World {
+        name: "namesakes",
+        contenders: vec![waits(0), begins_late(1)],
+        is_settled: true,
+        kinds: Faults { disconnect: true, reap: true, ..Faults::NONE },
+        ..anew()
+    }
+}
+
+/// A waiter that may give up, and a look for missed events; nothing else goes wrong.
+pub fn wavering() -> World {
+    World { name: "wavering", faults: 0, cancels: 1, ticks: 1, ..small() }
+}
+
+/// As [`impatient`], with few kinds of faults.
+pub fn hasty() -> World {
+    World { name: "hasty", kinds: Faults { disconnect: true, ..Faults::NONE }, ..impatient() }
 }
 
 /// A contender that entered twice.
 pub fn surplus() -> World {
-    World {
-        name: "surplus",
-        has_surplus: true,
-        kinds: Faults { disconnect: true, expire: true, ..Faults::NONE },
-        ..small()
-    }
+    World { name: "surplus", has_surplus: true, kinds: Faults { disconnect: true, ..Faults::NONE }, ..small() }
 }
 
 /// Two contenders and two faults.
@@ -128,29 +173,46 @@ pub fn large() -> World {
     World { name: "large", beginnings: vec![[Follower, Leader]], faults: 1, cancels: 0, kinds: Faults::ALL, ..three() }
 }
 
-/// What is checked against deliberate defects, in seconds.
+/// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
-    vec![(small(), Some(38_900)), (impatient(), Some(118_597)), (restless(), Some(139_965)), (three(), Some(38_564))]
+    vec![
+        (wavering(), Some(703)),
+        (small(), Some(38_900)),
+        (surplus(), Some(13_233)),
+        (forged(), Some(17_245)),
+        (namesakes(), Some(67_849)),
+        (three(), Some(38_564)),
+        (hasty(), Some(58_874)),
+    ]
 }
 
 /// What is checked with every change.
 pub fn ci() -> Vec<Counted> {
     let mut all = smalls();
     all.extend([
+        (impatient(), Some(118_597)),
+        (restless(), Some(139_965)),
         (unreduced(), Some(66_468)),
         (drained(), Some(38_900)),
         (anew(), Some(563_600)),
         (lagging(), Some(95_858)),
         (three_meddled_with(), Some(231_409)),
+        (removed(), Some(97_368)),
+        (three_cut_off(), Some(1_668_138)),
+        (three_cut_off_twice(), Some(1_543_917)),
     ]);
     all
 }
 
 /// What is checked by hand: as large as fits ten minutes.
 pub fn larges() -> Vec<Counted> {
-    vec![(twice(), None), (large(), Some(5_303_363))]
+    vec![(twice(), Some(2_341_229)), (large(), Some(5_303_363))]
 }
 
 fn waits(session: u8) -> Setup {
     Setup { session, patience: Patience::Wait, starts_late: false }
+}
+
+fn begins_late(session: u8) -> Setup {
+    Setup { starts_late: true, ..waits(session) }
 }
