@@ -26,11 +26,16 @@ impl World {
     }
 
     fn handle_told(&self, state: &mut State, contender: usize, event: Event, told: Option<Told>) {
+        let is_loss = matches!(event, Event::SessionEnded(_) | Event::OwnGone | Event::DeadlinePassed);
+        let is_confirmed = event == Event::Verified { exists: true };
         let machine = &mut state.contenders[contender].machine;
         match crate::panics::silently(|| catch_unwind(AssertUnwindSafe(|| machine.handle(event)))) {
             Ok(actions) => {
                 for action in actions {
                     self.perform(state, contender, action, told);
+                }
+                if let Some(Note::Granted { is_confirmed: noted, .. }) = &mut state.note {
+                    *noted = is_confirmed;
                 }
             }
             Err(panic) => {
@@ -38,6 +43,10 @@ impl World {
                 let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                 state.note = Some(Note::Panicked(message.unwrap_or_default()));
             }
+        }
+        let listens = matches!(state.contenders[contender].user, User::Waiting | User::Granted | User::Holding);
+        if is_loss && listens {
+            state.note.get_or_insert(Note::Untold(contender_id(contender)));
         }
         if state.contenders[contender].machine.is_finished() {
             // The task ends, and drops what it waited for.
@@ -110,7 +119,13 @@ impl World {
         }
         let on = |what| proof == Proof::Baton && told == Some(what);
         let (forged, differs) = (on(Told::Forged), on(Told::Differs));
-        state.note.get_or_insert(Note::Granted { contender: contender_id(contender), proof, forged, differs });
+        state.note.get_or_insert(Note::Granted {
+            contender: contender_id(contender),
+            proof,
+            forged,
+            differs,
+            is_confirmed: false,
+        });
     }
 
     fn leave(&self, state: &mut State, contender: usize, form: LeaveForm) {
@@ -167,14 +182,15 @@ impl World {
         });
     }
 
-    /// Somebody has deleted a contender's own node; yet that node is watched, and no news of its deletion are on the way.
+    /// Somebody has deleted a contender's own node; and it has heard of an interruption since then, or that node is watched
+    /// and no news of its deletion are on the way.
     fn ought_to_know(&self, state: &State, contender: usize) -> bool {
         let me = &state.contenders[contender];
         let is_watched = me.own_watch.is_some_and(|watch| watch.is_known && watch.told.is_none());
         // A server that has not applied the deletion will tell of it.
         let shows_it = |server| me.token().is_some_and(|token| state.tree_at(server).node_of_token(token).is_some());
         let will_be_told = state.sessions[self.session_of(contender)].link.is_some_and(shows_it);
-        me.was_robbed && is_watched && !will_be_told
+        me.was_robbed && (me.is_warned || is_watched && !will_be_told)
     }
 
     /// Drops the outstanding request: only a look may be dropped.
@@ -247,6 +263,8 @@ impl World {
         let Some(event) = me.own_answer.take() else { return };
         if let Some(watch) = &mut me.own_watch {
             watch.is_known = true;
+            // From now on this tells, over an interruption as well.
+            me.is_warned = false;
         }
         self.handle(state, contender, event);
     }
@@ -290,6 +308,7 @@ impl World {
         let me = &mut state.contenders[contender];
         me.state_seen = seen;
         me.state_flipped = false;
+        me.is_warned = me.was_robbed;
         let event = match seen {
             Shown::Connected => Event::Resumed,
             Shown::Suspended => Event::Suspended,

@@ -50,6 +50,8 @@ pub enum Note {
         forged: bool,
         /// On a difference that was told after a reconnect.
         differs: bool,
+        /// After the own node was read.
+        is_confirmed: bool,
     },
     /// A contender deleted a node that was not its own, and ought to have known better.
     DeletedAnothers(u8),
@@ -57,7 +59,7 @@ pub enum Note {
     WatchedTwice(u8),
     /// A contender dropped a write whose outcome matters.
     Abandoned(u8),
-    /// A contender ended, and did not tell its user.
+    /// A contender ended, or heard that its place or lock is lost, and did not tell its user.
     Untold(u8),
     /// The machine's own assertions failed.
     Panicked(String),
@@ -251,6 +253,8 @@ pub struct Contender {
     pub has_lapsed: bool,
     /// Its node was deleted by hand.
     pub was_robbed: bool,
+    /// It has heard of an interruption since then, and has not taken in since that its node is watched.
+    pub is_warned: bool,
 }
 
 /// Who listens to a contender.

@@ -268,6 +268,7 @@ impl Contender {
             user: User::Waiting,
             has_lapsed: false,
             was_robbed: false,
+            is_warned: false,
         }
     }
 }

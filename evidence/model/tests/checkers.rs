@@ -42,7 +42,7 @@ fn watch(number: u8) -> Watch {
 }
 
 fn granted(contender: u8) -> Option<Note> {
-    Some(Note::Granted { contender, proof: Proof::Survey, forged: false, differs: false })
+    Some(Note::Granted { contender, proof: Proof::Survey, forged: false, differs: false, is_confirmed: false })
 }
 
 #[test]
@@ -99,7 +99,9 @@ fn two_valid_guards_are_flagged() {
 fn a_baton_believed_without_the_own_watch_or_on_a_difference_is_flagged() {
     let world = worlds::small();
     let mut state = queue_of_two(&world);
-    let baton = |differs| Some(Note::Granted { contender: 1, proof: Proof::Baton, forged: false, differs });
+    let baton = |differs| {
+        Some(Note::Granted { contender: 1, proof: Proof::Baton, forged: false, differs, is_confirmed: false })
+    };
     state.note = baton(false);
     assert!(holder::baton_is_believed_rightly(&world, &state), "over a silent watch");
     state.note = baton(true);
@@ -107,6 +109,19 @@ fn a_baton_believed_without_the_own_watch_or_on_a_difference_is_flagged() {
     state.note = baton(false);
     state.contenders[1].own_watch = None;
     assert!(!holder::baton_is_believed_rightly(&world, &state), "without a watch");
+}
+
+#[test]
+fn a_list_believed_without_the_own_watch_or_a_look_at_the_own_node_is_flagged() {
+    let world = worlds::small();
+    let mut state = queue_of_two(&world);
+    state.note = granted(1);
+    assert!(holder::list_is_believed_rightly(&world, &state), "over a silent watch");
+    state.contenders[1].own_watch = None;
+    assert!(!holder::list_is_believed_rightly(&world, &state), "without a watch");
+    state.note =
+        Some(Note::Granted { contender: 1, proof: Proof::Survey, forged: false, differs: false, is_confirmed: true });
+    assert!(holder::list_is_believed_rightly(&world, &state), "after a look");
 }
 
 #[test]

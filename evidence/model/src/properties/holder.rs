@@ -47,3 +47,11 @@ pub fn baton_is_believed_rightly(_: &World, state: &State) -> bool {
     let own_watch = state.contenders[usize::from(contender)].own_watch;
     !differs && own_watch.is_some_and(|watch| watch.is_known && !watch.is_visible())
 }
+
+/// When a list is believed, the own node's watch is in place, and the client has not got anything from it; or the node
+/// was read just before.
+pub fn list_is_believed_rightly(_: &World, state: &State) -> bool {
+    let Some(Note::Granted { contender, proof: Proof::Survey, is_confirmed, .. }) = state.note else { return true };
+    let own_watch = state.contenders[usize::from(contender)].own_watch;
+    is_confirmed || own_watch.is_some_and(|watch| watch.is_known && !watch.is_visible())
+}

@@ -19,6 +19,7 @@ pub fn all(world: &World) -> Vec<Property<World>> {
         Property::always("a grant is to the head, with a rising token", holder::grant_is_to_the_head),
         Property::always("a guard is handed over for a live node only", holder::guard_has_a_node),
         Property::always("the baton is believed rightly", holder::baton_is_believed_rightly),
+        Property::always("a list is believed rightly", holder::list_is_believed_rightly),
         Property::always("at most one guard is valid", holder::one_valid_guard),
         Property::always("first come, first served", fifo::first_come_first_served),
         Property::always("no node outlives its contender", orphans::no_node_outlives_its_contender),
