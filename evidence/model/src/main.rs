@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         if !report.violations.is_empty() {
             return ExitCode::FAILURE;
         }
-        if let Some(expected) = expected.filter(|&expected| are_counted && expected != report.states) {
+        if are_counted && report.violations.is_empty() && expected != report.states {
             println!("it had {expected} states when they were counted: the model or the machine is another now");
             verdict = ExitCode::FAILURE;
         }

@@ -12,7 +12,7 @@ fn holds(name: &str, reached: usize) {
     let (world, expected) = found.expect("it is one of the small worlds");
     let report = check(world, THREADS, false);
     assert!(report.violations.is_empty(), "{report}\n{}", histories(&report));
-    assert_eq!(Some(report.states), expected, "{report}");
+    assert_eq!(report.states, expected, "{report}");
     assert_eq!(report.reached.len(), reached, "{report}");
 }
 
