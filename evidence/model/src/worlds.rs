@@ -173,6 +173,11 @@ pub fn large() -> World {
     World { name: "large", beginnings: vec![[Follower, Leader]], faults: 1, cancels: 0, kinds: Faults::ALL, ..three() }
 }
 
+/// Three contenders from their beginning, and two connections that are lost.
+pub fn large_twice() -> World {
+    World { name: "large twice", faults: 2, ..three_cut_off() }
+}
+
 /// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
     vec![
@@ -206,7 +211,7 @@ pub fn ci() -> Vec<Counted> {
 
 /// What is checked by hand: as large as fits ten minutes.
 pub fn larges() -> Vec<Counted> {
-    vec![(twice(), 2_387_646), (large(), 5_303_369)]
+    vec![(twice(), 2_387_646), (large(), 5_303_369), (large_twice(), 0)]
 }
 
 fn waits(session: u8) -> Setup {
