@@ -211,7 +211,7 @@ pub fn ci() -> Vec<Counted> {
 
 /// What is checked by hand: as large as fits ten minutes.
 pub fn larges() -> Vec<Counted> {
-    vec![(twice(), 2_387_646), (large(), 5_303_369), (large_twice(), 0)]
+    vec![(twice(), 2_387_646), (large(), 5_303_369), (large_twice(), 53_559_112)]
 }
 
 fn waits(session: u8) -> Setup {
