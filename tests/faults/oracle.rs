@@ -13,7 +13,7 @@ use fairlock_testcontainers::Hold;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Struck};
 use crate::stage::{Acquiring, Stage};
 
 /// What a holder may take to learn of a loss that the server has decided.
@@ -39,24 +39,14 @@ pub(crate) enum Doing {
 
 impl Stage {
     /// The disturbed contender waits, or is about to, behind a holder, and its request is trapped.
-    pub(crate) async fn waits_behind(&self, holder: Guard, lock: Mutex, hold: Hold, mut acquiring: Acquiring) {
+    pub(crate) async fn waits_behind(&self, holder: Guard, lock: Mutex, hold: Hold, acquiring: Acquiring) {
         let token = holder.fencing_token();
         let struck = self.strike(hold).await;
         if self.fault.ends_session() {
             let second = self.second_enters().await;
             self.soon("the holder's release", holder.release()).await.expect("released");
             let second = self.successor(second, token).await;
-            let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
-            if let Some(Ok(guard)) = &early {
-                self.is_overtaken(guard, NOTICE).await;
-            }
-            self.heal(struck).await;
-            let ended = match early {
-                Some(ended) => ended,
-                None => self.soon("the disturbed future", acquiring).await.expect("no panic"),
-            };
-            self.not_granted(ended).await;
-            self.settle(Some(lock), second).await;
+            self.ends_behind(lock, second, struck, acquiring).await;
         } else {
             self.until("the disturbed contender's node", async || self.own_nodes().await == 1).await;
             let second = self.second_enters().await;
@@ -68,22 +58,27 @@ impl Stage {
         }
     }
 
+    /// The disturbed contender's session has ended while another holds the lock: it is not granted, early or late.
+    async fn ends_behind(&self, lock: Mutex, second: Guard, struck: Struck, mut acquiring: Acquiring) {
+        let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
+        if let Some(Ok(guard)) = &early {
+            self.is_overtaken(guard, NOTICE).await;
+        }
+        self.heal(struck).await;
+        let ended = match early {
+            Some(ended) => ended,
+            None => self.soon("the disturbed future", acquiring).await.expect("no panic"),
+        };
+        self.not_granted(ended).await;
+        self.settle(Some(lock), second).await;
+    }
+
     /// The disturbed contender finds the lock free, and its request is trapped.
-    pub(crate) async fn finds_it_free(&self, lock: Mutex, hold: Hold, mut acquiring: Acquiring) {
+    pub(crate) async fn finds_it_free(&self, lock: Mutex, hold: Hold, acquiring: Acquiring) {
         let struck = self.strike(hold).await;
         if self.fault.ends_session() {
             let second = self.granted(self.acquire(&self.other)).await;
-            let early = if acquiring.is_finished() { Some((&mut acquiring).await.expect("no panic")) } else { None };
-            if let Some(Ok(guard)) = &early {
-                self.is_overtaken(guard, NOTICE).await;
-            }
-            self.heal(struck).await;
-            let ended = match early {
-                Some(ended) => ended,
-                None => self.soon("the disturbed future", acquiring).await.expect("no panic"),
-            };
-            self.not_granted(ended).await;
-            self.settle(Some(lock), second).await;
+            self.ends_behind(lock, second, struck, acquiring).await;
         } else {
             self.heal(struck).await;
             let guard = self.granted(acquiring).await;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, cargo, profile_folder, program, root};
 use crate::error::{Error, Result};
+use crate::suites::entries;
 use crate::table::{self, seconds};
 use crate::tally::Tally;
 
@@ -270,17 +271,6 @@ fn files(tree: &Path) -> Result<BTreeSet<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let what = format!("list {}", folder.display());
-    let entries = fs::read_dir(folder).map_err(Error::io(&what))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<Vec<_>>>()
-        .map_err(Error::io(&what))?;
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

@@ -78,7 +78,8 @@ fn read(path: &PathBuf) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io(format_args!("read {}", path.display())))
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+/// What lies in a folder, in order.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let what = format!("list {}", folder.display());
     let entries = fs::read_dir(folder).map_err(Error::io(&what))?;
     let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();

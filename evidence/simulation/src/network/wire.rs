@@ -129,14 +129,18 @@ impl World {
         let lives = link.lives;
         let Some(request) = pop_due(&mut link.late, now) else { return };
         if lives {
-            let reply = self.execute(id, &request);
-            self.note(Step::Late {
-                session: id.0,
-                call: request.call.kind(),
-                name: request.call.name(),
-                answer: outcome(&reply),
-            });
+            self.execute_late(id, &request);
         }
+    }
+
+    fn execute_late(&mut self, id: SessionId, request: &Request) {
+        let reply = self.execute(id, request);
+        self.note(Step::Late {
+            session: id.0,
+            call: request.call.kind(),
+            name: request.call.name(),
+            answer: outcome(&reply),
+        });
     }
 
     /// Once a later write is executed, the requests of earlier connections have been or never will be.
@@ -151,13 +155,7 @@ impl World {
                 link.late.clear();
             }
             let Some((_, request)) = link.late.pop_front() else { return };
-            let reply = self.execute(id, &request);
-            self.note(Step::Late {
-                session: id.0,
-                call: request.call.kind(),
-                name: request.call.name(),
-                answer: outcome(&reply),
-            });
+            self.execute_late(id, &request);
         }
     }
 
