@@ -6,6 +6,7 @@ use std::sync::Weak;
 use fairlock::queue::Sequence;
 use fairlock::store::SessionId;
 use fairlock::{Guard, LockPath, QueuePath};
+use tokio::task;
 
 use crate::facts::{Lock, Standing, Token};
 
@@ -17,6 +18,8 @@ pub(crate) const DATA_FOLDER: &str = "/data";
 pub(crate) struct Node {
     pub(crate) number: i32,
     pub(crate) session: SessionId,
+    /// The attempt that it was made for.
+    pub(crate) attempt: Option<task::Id>,
 }
 
 /// A guard that is not released.

@@ -61,6 +61,8 @@ pub(crate) enum Fact {
         guard: Standing,
         /// Whether an operator has removed the queue since the connection began on which the deletion was asked for.
         queue_removed: bool,
+        /// Whether it was another attempt that asked for it than the one that the node was made for.
+        by_another: bool,
     },
     /// An acquisition returned a guard.
     Granted {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::checkers::{self, Checker};
-use crate::facts::{Fact, Lock, Remover, Standing};
+use crate::facts::{Fact, Lock, Remover};
 use crate::plan::Plan;
 use crate::stats::Stats;
 use crate::trace::{Step, Trace};
@@ -51,9 +51,7 @@ impl Judge {
         }
         self.count(&fact);
         let first = self.violation.is_none();
-        if let Fact::Removed { lock, owner, by: Remover::Session(session), queue_removed: true, guard, .. } = &fact
-            && (owner != session || *guard == Standing::Valid)
-        {
+        if let Fact::Removed { lock, queue_removed: true, by_another: true, .. } = &fact {
             // The limit that docs/PROTOCOL.md names: what follows in this queue proves nothing.
             self.stats.limit_met += 1;
             self.void.insert(*lock);
@@ -104,5 +102,44 @@ impl Judge {
             Fact::Fault(kind) => stats.faults[*kind as usize] += 1,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Standing;
+
+    fn removed(queue_removed: bool, by_another: bool) -> Fact {
+        let (by, guard) = (Remover::Session(3), Standing::None);
+        Fact::Removed { lock: 0, token: 131, owner: 3, by, guard, queue_removed, by_another }
+    }
+
+    fn granted(token: i64, others: Vec<i64>) -> Fact {
+        Fact::Granted { lock: 0, token, valid: true, others, ahead: None, was_head: true }
+    }
+
+    /// Whether two holders at once, after this deletion, count.
+    fn counts_after(deletion: Fact) -> bool {
+        let mut judge = Judge::new(&Plan::of_seed(0, None), false);
+        judge.observe(1, deletion);
+        judge.observe(2, granted(131, vec![]));
+        judge.observe(3, granted(132, vec![131]));
+        judge.violation.is_some()
+    }
+
+    #[test]
+    fn a_namesake_deleted_in_a_queue_that_was_made_anew_voids_it() {
+        assert!(!counts_after(removed(true, true)));
+    }
+
+    #[test]
+    fn an_own_deletion_in_a_queue_that_was_made_anew_voids_nothing() {
+        assert!(counts_after(removed(true, false)));
+    }
+
+    #[test]
+    fn a_namesake_deleted_where_no_queue_was_removed_is_no_excuse() {
+        assert!(counts_after(removed(false, true)));
     }
 }

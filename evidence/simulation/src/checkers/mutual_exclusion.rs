@@ -47,7 +47,18 @@ mod tests {
     }
 
     fn removed(token: Token, by: Remover) -> (u64, Fact) {
-        (0, Fact::Removed { lock: 0, token, owner: 1, by, guard: Standing::Valid, queue_removed: false })
+        (
+            0,
+            Fact::Removed {
+                lock: 0,
+                token,
+                owner: 1,
+                by,
+                guard: Standing::Valid,
+                queue_removed: false,
+                by_another: false,
+            },
+        )
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Nobody deletes another's node: a node that a session's request deletes is that session's own:
-//! `removed(n) by session s ⇒ owner(n) = s`.
+//! Nobody deletes another's node: a node that an attempt's request deletes is that attempt's own:
+//! `removed(n) by attempt a of session s ⇒ owner(n) = s and attempt(n) = a`.
 //!
 //! Except where an operator deleted the queue since the connection began on which the request was made: the name may be
 //! another's then before the news has come (docs/PROTOCOL.md, "When an outcome is unknown").
@@ -16,11 +16,14 @@ impl Checker for OwnNodesOnly {
 
     fn check(&mut self, _: u64, fact: &Fact) -> Result<(), String> {
         match fact {
-            Fact::Removed { token, owner, by: Remover::Session(session), queue_removed: false, .. }
-                if owner != session =>
-            {
-                Err(format!("session {session} deleted the node {token} of session {owner}"))
-            }
+            Fact::Removed {
+                token,
+                owner,
+                by: Remover::Session(session),
+                queue_removed: false,
+                by_another: true,
+                ..
+            } => Err(format!("session {session} deleted the node {token} of another attempt, of session {owner}")),
             _ => Ok(()),
         }
     }
@@ -33,12 +36,20 @@ mod tests {
     use crate::facts::Standing;
 
     fn removed(owner: i64, by: Remover, queue_removed: bool) -> (u64, Fact) {
-        (0, Fact::Removed { lock: 0, token: 5, owner, by, guard: Standing::None, queue_removed })
+        let by_another = matches!(by, Remover::Session(session) if session != owner);
+        (0, Fact::Removed { lock: 0, token: 5, owner, by, guard: Standing::None, queue_removed, by_another })
     }
 
     #[test]
     fn a_foreign_deletion_is_flagged() {
         flags(OwnNodesOnly, &[removed(1, Remover::Session(2), false)]);
+    }
+
+    #[test]
+    fn a_deletion_of_another_attempts_node_in_the_same_session_is_flagged() {
+        let (guard, by) = (Standing::None, Remover::Session(1));
+        let fact = Fact::Removed { lock: 0, token: 5, owner: 1, by, guard, queue_removed: false, by_another: true };
+        flags(OwnNodesOnly, &[(0, fact)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Weak;
 use fairlock::QueuePath;
 use fairlock::store::{Change, Departure, Entered, Node, Operation, OwnNode, StoreError};
 use tokio::sync::oneshot;
+use tokio::task;
 
 /// A request on its way.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Request {
     pub(super) reply: oneshot::Sender<Reply>,
     /// When the connection began on which it was sent.
     pub(super) connected_at: u64,
+    /// The task that sent it: each attempt is one.
+    pub(super) sender: Option<task::Id>,
 }
 
 pub(super) type Reply = Result<Answer, StoreError>;

@@ -15,7 +15,7 @@ mod session;
 mod wire;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,7 @@ use fairlock::store::memory::Memory;
 use fairlock::store::{OpenOptions, SessionId, SessionState, Store, StoreError, StoreErrorKind};
 use fastrand::Rng;
 use tokio::sync::{Notify, oneshot};
+use tokio::task;
 use tokio::time::Instant;
 
 pub(crate) use self::call::CallKind;
@@ -107,6 +108,8 @@ pub(crate) struct World {
     /// Watches of the servers that have fired, in that order.
     fired: Arc<Mutex<Vec<(SessionId, u64)>>>,
     watches_placed: u64,
+    /// The tasks that have entered a queue.
+    attempts: HashSet<task::Id>,
     clocks: Vec<Arc<DriftingClock>>,
     denied: bool,
     unreachable_until: u64,
@@ -130,6 +133,7 @@ impl Network {
             links: BTreeMap::new(),
             fired: Arc::default(),
             watches_placed: 0,
+            attempts: HashSet::new(),
             clocks,
             denied: false,
             unreachable_until: 0,

@@ -7,6 +7,7 @@ use fairlock::QueuePath;
 use fairlock::queue::Sequence;
 use fairlock::store::{Change, Operation, Session, SessionId, Watched};
 use tokio::sync::oneshot;
+use tokio::task;
 
 use super::call::{Answer, Call, CallKind, Leave, Reply, Request, Watching};
 use super::link::{Item, SimWatch};
@@ -38,7 +39,7 @@ impl World {
             _ => {}
         }
         let reply = match &request.call {
-            Call::Enter { queue, ticket } => self.enter(&*session, queue, ticket),
+            Call::Enter { queue, ticket } => self.enter(&*session, queue, ticket, request.sender),
             Call::MakeQueue { queue } => self.make_queue(&*session, queue),
             Call::Survey { queue } => at_once(session.survey(queue)).map(|mut names| {
                 let lacks = self.plan.sabotage == Some(Sabotage::SurveyLacksOne) && self.rng.u8(..10) == 0;
@@ -62,7 +63,7 @@ impl World {
                 }
                 at_once(session.leave(queue, name, form.departure())).map(|()| {
                     if let Some((lock, token)) = node {
-                        self.removed(lock, token, Remover::Session(id.0), request.connected_at);
+                        self.removed(lock, token, Remover::Session(id.0), Some(request));
                     }
                     Answer::Done
                 })
@@ -77,12 +78,13 @@ impl World {
         reply
     }
 
-    fn enter(&mut self, session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> Reply {
+    fn enter(&mut self, session: &dyn Session, queue: &QueuePath, ticket: &[u8], attempt: Option<task::Id>) -> Reply {
+        self.attempts.extend(attempt);
         let entered = at_once(session.enter(queue, ticket))?;
         let id = session.id();
         let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
         if let Some(lock) = self.book.lock_of(queue.as_str()) {
-            self.book.created(lock, token, Node { number, session: id });
+            self.book.created(lock, token, Node { number, session: id, attempt });
             self.observe(Fact::Created { lock, token, number, session: id.0 });
         }
         Ok(Answer::Entered(entered))
@@ -130,12 +132,16 @@ impl World {
         Answer::Done
     }
 
-    /// A contender's node was deleted.
-    pub(super) fn removed(&mut self, lock: Lock, token: Token, by: Remover, connected_at: u64) {
+    /// A contender's node was deleted, perhaps at a session's request.
+    pub(super) fn removed(&mut self, lock: Lock, token: Token, by: Remover, request: Option<&Request>) {
         let guard = self.book.standing(lock, token);
         let Some(node) = self.book.removed(lock, token) else { return };
-        let queue_removed = self.book.was_removed_since(lock, connected_at);
-        self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, queue_removed });
+        let queue_removed = request.is_some_and(|request| self.book.was_removed_since(lock, request.connected_at));
+        // A surplus node is deleted by a task that never entered.
+        let attempt = request.and_then(|request| request.sender).filter(|sender| self.attempts.contains(sender));
+        let by_another = matches!(by, Remover::Session(id) if id != node.session.0)
+            || attempt.is_some_and(|attempt| Some(attempt) != node.attempt);
+        self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, queue_removed, by_another });
     }
 
     /// Sends the events of watches that have fired, in that order.
@@ -208,7 +214,7 @@ impl World {
         let path = self.book.path(lock).join(&Sequence::from(number).node_name());
         self.note(Step::Operator { action: "deletes a node", lock });
         self.book.tamper(lock);
-        self.removed(lock, token, Remover::Operator, 0);
+        self.removed(lock, token, Remover::Operator, None);
         self.memory.delete_all(&path);
         self.collect_fired();
     }

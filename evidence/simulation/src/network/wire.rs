@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use fairlock::LossReason;
 use fairlock::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
+use tokio::task;
 
 use super::call::{Answer, Call, CallKind, Reply, Request};
 use super::link::{Item, Link, Wire};
@@ -29,7 +30,7 @@ impl World {
         }
         let (reply, receiver) = oneshot::channel();
         let broken = link.broken();
-        let request = Request { call, reply, connected_at: link.connected_at };
+        let request = Request { call, reply, connected_at: link.connected_at, sender: task::try_id() };
         if link.is_connected() {
             self.transmit(id, request);
         } else {
@@ -246,7 +247,7 @@ impl World {
         self.note(Step::Ended { session: id.0, by });
         // What the guards say at this moment is what counts.
         for (lock, token) in self.book.nodes_of(id) {
-            self.removed(lock, token, by, 0);
+            self.removed(lock, token, by, None);
         }
         match by {
             Remover::Close => at_once(memory.close()),
