@@ -59,8 +59,9 @@ pub(crate) enum Fact {
         by: Remover,
         /// What its guard said at that moment.
         guard: Standing,
-        /// Whether an operator has removed the queue since the connection began on which the deletion was asked for.
-        queue_removed: bool,
+        /// Whether an operator has removed the queue, or the node of the attempt that asked for the deletion, since the
+        /// connection began on which it was asked for.
+        meddled_with: bool,
         /// Whether it was another attempt that asked for it than the one that the node was made for.
         by_another: bool,
     },

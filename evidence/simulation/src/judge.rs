@@ -51,7 +51,7 @@ impl Judge {
         }
         self.count(&fact);
         let first = self.violation.is_none();
-        if let Fact::Removed { lock, queue_removed: true, by_another: true, .. } = &fact {
+        if let Fact::Removed { lock, meddled_with: true, by_another: true, .. } = &fact {
             // The limit that docs/PROTOCOL.md names: what follows in this queue proves nothing.
             self.stats.limit_met += 1;
             self.void.insert(*lock);
@@ -110,9 +110,9 @@ mod tests {
     use super::*;
     use crate::facts::Standing;
 
-    fn removed(queue_removed: bool, by_another: bool) -> Fact {
+    fn removed(meddled_with: bool, by_another: bool) -> Fact {
         let (by, guard) = (Remover::Session(3), Standing::None);
-        Fact::Removed { lock: 0, token: 131, owner: 3, by, guard, queue_removed, by_another }
+        Fact::Removed { lock: 0, token: 131, owner: 3, by, guard, meddled_with, by_another }
     }
 
     fn granted(token: i64, others: Vec<i64>) -> Fact {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namesake_deleted_where_no_queue_was_removed_is_no_excuse() {
+    fn a_namesake_deleted_where_no_operator_meddled_is_no_excuse() {
         assert!(counts_after(removed(false, true)));
     }
 }

@@ -66,7 +66,7 @@ mod tests {
 
     fn operator_removed(token: Token) -> (u64, Fact) {
         let (by, guard) = (Remover::Operator, Standing::None);
-        (0, Fact::Removed { lock: 0, token, owner: 1, by, guard, queue_removed: false, by_another: false })
+        (0, Fact::Removed { lock: 0, token, owner: 1, by, guard, meddled_with: false, by_another: false })
     }
 
     #[test]

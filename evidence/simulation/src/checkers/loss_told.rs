@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn removed(at: u64, by: Remover, guard: Standing) -> (u64, Fact) {
-        (at, Fact::Removed { lock: 0, token: 5, owner: 1, by, guard, queue_removed: false, by_another: false })
+        (at, Fact::Removed { lock: 0, token: 5, owner: 1, by, guard, meddled_with: false, by_another: false })
     }
 
     fn seen(at: u64, valid: bool, calm_ms: u64) -> (u64, Fact) {

@@ -55,7 +55,7 @@ mod tests {
                 owner: 1,
                 by,
                 guard: Standing::Valid,
-                queue_removed: false,
+                meddled_with: false,
                 by_another: false,
             },
         )

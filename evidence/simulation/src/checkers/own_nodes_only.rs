@@ -1,8 +1,9 @@
 //! Nobody deletes another's node: a node that an attempt's request deletes is that attempt's own:
 //! `removed(n) by attempt a of session s ⇒ owner(n) = s and attempt(n) = a`.
 //!
-//! Except where an operator deleted the queue since the connection began on which the request was made: the name may be
-//! another's then before the news has come (docs/PROTOCOL.md, "When an outcome is unknown").
+//! Except where an operator deleted the queue, or the attempt's own node, since the connection began on which the request
+//! was made, and the queue was made anew: the name may be another's then before the news has come (docs/PROTOCOL.md, "When
+//! an outcome is unknown").
 
 use super::Checker;
 use crate::facts::{Fact, Remover};
@@ -20,7 +21,7 @@ impl Checker for OwnNodesOnly {
                 token,
                 owner,
                 by: Remover::Session(session),
-                queue_removed: false,
+                meddled_with: false,
                 by_another: true,
                 ..
             } => Err(format!("session {session} deleted the node {token} of another attempt, of session {owner}")),
@@ -35,9 +36,9 @@ mod tests {
     use super::*;
     use crate::facts::Standing;
 
-    fn removed(owner: i64, by: Remover, queue_removed: bool) -> (u64, Fact) {
+    fn removed(owner: i64, by: Remover, meddled_with: bool) -> (u64, Fact) {
         let by_another = matches!(by, Remover::Session(session) if session != owner);
-        (0, Fact::Removed { lock: 0, token: 5, owner, by, guard: Standing::None, queue_removed, by_another })
+        (0, Fact::Removed { lock: 0, token: 5, owner, by, guard: Standing::None, meddled_with, by_another })
     }
 
     #[test]
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn a_deletion_of_another_attempts_node_in_the_same_session_is_flagged() {
         let (guard, by) = (Standing::None, Remover::Session(1));
-        let fact = Fact::Removed { lock: 0, token: 5, owner: 1, by, guard, queue_removed: false, by_another: true };
+        let fact = Fact::Removed { lock: 0, token: 5, owner: 1, by, guard, meddled_with: false, by_another: true };
         flags(OwnNodesOnly, &[(0, fact)]);
     }
 

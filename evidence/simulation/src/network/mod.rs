@@ -15,7 +15,7 @@ mod session;
 mod wire;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::pin::pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,8 +108,8 @@ pub(crate) struct World {
     /// Watches of the servers that have fired, in that order.
     fired: Arc<Mutex<Vec<(SessionId, u64)>>>,
     watches_placed: u64,
-    /// The tasks that have entered a queue.
-    attempts: HashSet<task::Id>,
+    /// The tasks that have entered a queue, and when an operator last deleted a node of theirs.
+    attempts: HashMap<task::Id, Option<u64>>,
     clocks: Vec<Arc<DriftingClock>>,
     denied: bool,
     unreachable_until: u64,
@@ -133,7 +133,7 @@ impl Network {
             links: BTreeMap::new(),
             fired: Arc::default(),
             watches_placed: 0,
-            attempts: HashSet::new(),
+            attempts: HashMap::new(),
             clocks,
             denied: false,
             unreachable_until: 0,

@@ -79,7 +79,9 @@ impl World {
     }
 
     fn enter(&mut self, session: &dyn Session, queue: &QueuePath, ticket: &[u8], attempt: Option<task::Id>) -> Reply {
-        self.attempts.extend(attempt);
+        if let Some(attempt) = attempt {
+            self.attempts.entry(attempt).or_default();
+        }
         let entered = at_once(session.enter(queue, ticket))?;
         let id = session.id();
         let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
@@ -136,12 +138,21 @@ impl World {
     pub(super) fn removed(&mut self, lock: Lock, token: Token, by: Remover, request: Option<&Request>) {
         let guard = self.book.standing(lock, token);
         let Some(node) = self.book.removed(lock, token) else { return };
-        let queue_removed = request.is_some_and(|request| self.book.was_removed_since(lock, request.connected_at));
+        if by == Remover::Operator
+            && let Some(attempt) = node.attempt
+        {
+            self.attempts.insert(attempt, Some(self.now()));
+        }
         // A surplus node is deleted by a task that never entered.
-        let attempt = request.and_then(|request| request.sender).filter(|sender| self.attempts.contains(sender));
+        let sender = request.and_then(|request| request.sender).filter(|sender| self.attempts.contains_key(sender));
         let by_another = matches!(by, Remover::Session(id) if id != node.session.0)
-            || attempt.is_some_and(|attempt| Some(attempt) != node.attempt);
-        self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, queue_removed, by_another });
+            || sender.is_some_and(|sender| Some(sender) != node.attempt);
+        let meddled_with = request.is_some_and(|request| {
+            let deleted_at = sender.and_then(|sender| self.attempts[&sender]);
+            self.book.was_removed_since(lock, request.connected_at)
+                || deleted_at.is_some_and(|at| at >= request.connected_at)
+        });
+        self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, meddled_with, by_another });
     }
 
     /// Sends the events of watches that have fired, in that order.
