@@ -156,7 +156,9 @@ impl World {
                 // is not found again after a lost reply.
                 let token = *self.book.nodes(lock).last()?;
                 let path = path.join(&Sequence::from(self.book.number_of(lock, token)?).node_name());
-                let is_known = |link: &super::Link| link.watches.values().any(|own| own.is_own && own.path == path);
+                let is_known = |link: &super::Link| {
+                    link.watches.values().any(|own| own.is_own && own.fired.is_none() && own.path == path)
+                };
                 if !self.links.values().any(is_known) {
                     return None;
                 }
