@@ -20,6 +20,10 @@ pub enum LossReason {
     /// No write was acknowledged in time, so the servers may end the session at any moment.
     #[error("the session was not confirmed in time")]
     DeadlinePassed,
+    /// The longest time that the holder wanted to hold it has passed
+    /// ([`AcquireOptions::hold_at_most`](crate::AcquireOptions::hold_at_most)).
+    #[error("it was held for as long as it may be")]
+    HoldLimitReached,
     /// [`Fairlock::close`](crate::Fairlock::close) was called, or the runtime that served the lock has ended.
     #[error("the lock client was closed")]
     Closed,
@@ -147,6 +151,16 @@ pub enum Error {
         path: String,
         /// How long was waited.
         waited: Duration,
+    },
+    /// An owner has taken a reentrant lock as often at once as it may.
+    #[error(
+        "{path} is held {limit} times by its owner, which is the limit; release guards, or look for a call that recurs"
+    )]
+    HeldTooOften {
+        /// The lock path.
+        path: String,
+        /// How many guards the owner may have at once.
+        limit: usize,
     },
     /// The session ended while the call was waiting. The place in the queue is gone.
     #[error("the session ended while waiting for {path}: {reason}; a new one is made for the next attempt")]

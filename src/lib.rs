@@ -46,6 +46,7 @@ mod lock;
 mod name;
 mod path;
 pub mod queue;
+pub mod recipes;
 mod session;
 pub mod store;
 mod ticket;
@@ -54,7 +55,8 @@ mod token;
 pub use self::driver::Progress;
 pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
-    AcquireOptions, Builder, Contender, Fairlock, Guard, Mutex, ProgressReceiver, Role, Transaction, Validity,
+    AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
+    LossNotice, Mutex, Order, ProgressReceiver, Role, Transaction, Validity,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};

@@ -12,7 +12,7 @@ use fairlock::store::{
     Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
     StoreErrorKind, WatchLimits, Watched,
 };
-use fairlock::{AcquireOptions, Error, Fairlock, LossReason, QueuePath, Retry};
+use fairlock::{AcquireOptions, Error, Fairlock, Guarantees, LossReason, QueuePath, Retry};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -76,6 +76,10 @@ impl Store for Faulty {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.memory.clock()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        self.memory.guarantees()
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Hold {
     pub(super) token: FencingToken,
     pub(super) session: Arc<Session>,
     pub(super) era: Era,
+    /// Until when it is held at most.
+    pub(super) held_until: Option<Timestamp>,
     pub(super) losses: watch::Receiver<Option<LossReason>>,
     pub(super) release: oneshot::Sender<ReleaseRequest>,
 }
@@ -56,7 +58,8 @@ impl Hold {
     }
 
     pub(crate) fn valid_until(&self) -> Timestamp {
-        self.session.validity().valid_until()
+        let valid_until = self.session.validity().valid_until();
+        self.held_until.map_or(valid_until, |limit| limit.min(valid_until))
     }
 
     /// Why the lock is lost; `None` while it may be relied upon. Reads a clock and three cells, does no I/O.
@@ -73,7 +76,11 @@ impl Hold {
             return Some(reason);
         }
         // The task may not have been scheduled yet, or be late like this thread after a pause; the clock is not.
-        (!self.session.validity().holds_since(self.era)).then_some(LossReason::DeadlinePassed)
+        if !self.session.validity().holds_since(self.era) {
+            return Some(LossReason::DeadlinePassed);
+        }
+        let is_past = |limit| self.session.clock().now() >= limit;
+        self.held_until.is_some_and(is_past).then_some(LossReason::HoldLimitReached)
     }
 
     /// Waits until the lock is lost.
@@ -87,6 +94,7 @@ impl Hold {
             },
             // Here too, so that loss does not depend on the task being scheduled.
             () = self.session.lapsed(self.era) => self.loss().unwrap_or(LossReason::DeadlinePassed),
+            () = self.session.passed(self.held_until) => self.loss().unwrap_or(LossReason::HoldLimitReached),
         }
     }
 

@@ -110,10 +110,19 @@ impl Driver {
         let session = self.requests.session().clone();
         let (loss, losses) = watch::channel(None);
         let (release_sender, release) = oneshot::channel();
-        self.listener = Listener::Guard { loss, release, since: session.clock().now() };
+        let since = session.clock().now();
+        let held_until = self.hold_limit.map(|limit| since + limit);
+        self.held_until = held_until;
+        self.listener = Listener::Guard { loss, release, since };
         self.lapse = Some(Box::pin({
             let session = session.clone();
-            async move { session.lapsed(era).await }
+            async move {
+                tokio::select! {
+                    biased;
+                    () = session.lapsed(era) => {},
+                    () = session.passed(held_until) => {},
+                }
+            }
         }));
         // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
         let _ = outcome.send(Ok(Hold {
@@ -122,12 +131,19 @@ impl Driver {
             token: node.token,
             session,
             era,
+            held_until,
             losses,
             release: release_sender,
         }));
     }
 
     pub(super) fn lose(&mut self, reason: LossReason) {
+        let is_past = |limit: Timestamp| self.requests.session().clock().now() >= limit;
+        // The machine knows one deadline: the earlier of two.
+        let reason = match reason {
+            LossReason::DeadlinePassed if self.held_until.is_some_and(is_past) => LossReason::HoldLimitReached,
+            reason => reason,
+        };
         self.lapse = None;
         self.progress = None;
         let held = |since| self.requests.session().clock().now() - since;

@@ -52,6 +52,8 @@ pub(crate) struct Attempt {
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
     pub(crate) pool: Weak<Pool>,
+    /// How long the lock is to be held at most.
+    pub(crate) hold_limit: Option<Duration>,
     pub(crate) progress: Option<ProgressOptions>,
 }
 
@@ -77,6 +79,9 @@ struct Driver {
     predecessor_watch: Option<BoxFuture<WatchEvent>>,
     probe_timer: Option<BoxFuture<()>>,
     lapse: Option<BoxFuture<()>>,
+    hold_limit: Option<Duration>,
+    /// Until when the lock is held at most.
+    held_until: Option<Timestamp>,
     progress: Option<progress::Reporter>,
     /// Why the last request was refused.
     refusal: Option<(&'static str, StoreError)>,
@@ -104,6 +109,8 @@ impl Driver {
             predecessor_watch: None,
             probe_timer: None,
             lapse: None,
+            hold_limit: attempt.hold_limit,
+            held_until: None,
             progress,
             refusal: None,
             held_back: None,

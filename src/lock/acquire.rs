@@ -29,6 +29,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 #[must_use]
 pub struct AcquireOptions {
     timeout: Option<Duration>,
+    hold_limit: Option<Duration>,
     progress: Option<watch::Sender<Progress>>,
     progress_interval: Option<Duration>,
 }
@@ -37,6 +38,18 @@ impl AcquireOptions {
     /// Gives up after this long, with [`Error::Timeout`](crate::Error::Timeout).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// Holds the lock for this long at most, counted from the grant: then the guard is lost, with
+    /// [`LossReason::HoldLimitReached`](crate::LossReason::HoldLimitReached), and the lock passes on, so that work that hangs does
+    /// not keep everybody else waiting for ever.
+    ///
+    /// As with every loss, the guard is invalid first and the lock free afterwards; what the work does meanwhile is not
+    /// undone, and its late writes are refused where the fencing token is checked. [`Guard::protect`](crate::Guard::protect)
+    /// drops the work at its next await point.
+    pub fn hold_at_most(mut self, limit: Duration) -> Self {
+        self.hold_limit = Some(limit);
         self
     }
 
@@ -56,6 +69,10 @@ impl AcquireOptions {
 
     pub(super) fn take_timeout(&mut self) -> Option<Duration> {
         self.timeout.take()
+    }
+
+    pub(super) fn hold_limit(&self) -> Option<Duration> {
+        self.hold_limit
     }
 
     pub(super) fn into_progress(self) -> Option<ProgressOptions> {

@@ -73,6 +73,11 @@ impl Guard {
         self.hold.loss().is_none()
     }
 
+    /// Why the lock is lost; `None` while it may be relied upon. Looks at a clock; no I/O.
+    pub fn loss(&self) -> Option<LossReason> {
+        self.hold.loss()
+    }
+
     /// Whether the lock is held, in doubt, or lost.
     pub fn validity(&self) -> Validity {
         match self.hold.loss() {

@@ -3,6 +3,7 @@
 mod acquire;
 mod client;
 mod contenders;
+mod distributed;
 mod guard;
 mod mutex;
 mod transaction;
@@ -10,6 +11,7 @@ mod transaction;
 pub use self::acquire::{AcquireOptions, ProgressReceiver};
 pub use self::client::{Builder, Fairlock};
 pub use self::contenders::{Contender, Role};
+pub use self::distributed::{DistributedLock, Failover, Fencing, Guarantees, HeldLock, LossNotice, Order};
 pub use self::guard::{Guard, Validity};
 pub use self::mutex::Mutex;
 pub use self::transaction::Transaction;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::acquire::AcquireOptions;
 use super::client::Shared;
 use super::contenders::{self, Contender};
+use super::distributed::Guarantees;
 use super::guard::Guard;
 use crate::driver::{self, Attempt};
 use crate::error::Error;
@@ -27,7 +28,7 @@ const NODE_NAME_BYTES: usize = "/lock-0123456789".len();
 ///   its predecessor goes; nobody else is.
 /// * **Fenced**: every grant has a [`FencingToken`](crate::FencingToken) higher than all before.
 /// * **Honest**: the guard tells when the lock is lost, before the servers can give it to another.
-/// * Not reentrant: a task that acquires a lock twice waits for itself.
+/// * Not reentrant: a task that acquires a lock twice waits for itself. [`Mutex::reentrant`] is.
 ///
 /// What it does not promise: that a holder which was paused, and does not look at its guard before it acts, acts
 /// alone. No lock service can; that is what the token is for.
@@ -91,12 +92,17 @@ impl Mutex {
     ///
     /// # Errors
     ///
-    /// As [`Mutex::acquire`], and [`Error::Timeout`] if a limit was given.
+    /// As [`Mutex::acquire`], [`Error::Timeout`] if a time limit was given, and [`Error::InvalidConfig`] for a hold limit of
+    /// zero.
     ///
     /// # Cancel safety
     ///
     /// As [`Mutex::acquire`].
     pub async fn acquire_with(&self, mut options: AcquireOptions) -> Result<Guard, Error> {
+        if options.hold_limit().is_some_and(|limit| limit.is_zero()) {
+            let reason = "a lock cannot be held for no time at all; give a longer limit".into();
+            return Err(Error::InvalidConfig { reason });
+        }
         let limit = options.take_timeout();
         let granted = self.contend(Patience::Wait, options);
         let Some(limit) = limit else { return granted.await };
@@ -153,6 +159,10 @@ impl Mutex {
             .map_err(|error| Error::from_store("list the contenders", self.path.as_str(), error))
     }
 
+    pub(super) fn store_guarantees(&self) -> Guarantees {
+        self.shared.pool.store().guarantees()
+    }
+
     async fn contend(&self, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
         let path_bytes = self.queue.as_str().len() + NODE_NAME_BYTES;
         let attempt = Attempt {
@@ -163,6 +173,7 @@ impl Mutex {
             limits: self.shared.limits,
             seat: self.shared.pool.seat(WATCHED_PATHS, path_bytes).await?,
             pool: Arc::downgrade(&self.shared.pool),
+            hold_limit: options.hold_limit(),
             progress: options.into_progress(),
         };
         match driver::start(self.shared.pool.runtime(), attempt).await {

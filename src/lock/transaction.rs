@@ -60,6 +60,12 @@ impl<'a> Transaction<'a> {
         self
     }
 
+    /// Checks that a node exists, whatever its version.
+    pub fn check_exists(mut self, path: impl Into<String>) -> Self {
+        self.operations.push(Operation::Exists { path: path.into() });
+        self
+    }
+
     /// Executes the transaction.
     ///
     /// # Errors
@@ -101,7 +107,7 @@ impl<'a> Transaction<'a> {
 fn bytes_of(operation: &Operation) -> usize {
     let data = match operation {
         Operation::Create { data, .. } | Operation::SetData { data, .. } => data.len(),
-        Operation::Delete { .. } | Operation::Check { .. } => 0,
+        Operation::Delete { .. } | Operation::Check { .. } | Operation::Exists { .. } => 0,
     };
     operation.path().len() + data + OPERATION_BYTES
 }

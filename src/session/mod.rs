@@ -124,6 +124,14 @@ impl Session {
         }
     }
 
+    /// Waits until this point has passed; for ever, if there is none.
+    pub(crate) async fn passed(&self, point: Option<Timestamp>) {
+        match point {
+            Some(point) => self.clock().sleep_until(point).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns when the session can be relied upon; never, if it ends before.
     pub(crate) async fn renewed(&self) -> Era {
         loop {

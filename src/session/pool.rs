@@ -67,6 +67,10 @@ impl Pool {
         Ok(pool)
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 pub use self::error::{StoreError, StoreErrorKind};
 use crate::clock::Clock;
 use crate::error::LossReason;
+use crate::lock::Guarantees;
 use crate::name::Sequence;
 use crate::path::QueuePath;
 use crate::token::FencingToken;
@@ -47,6 +48,9 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The clock by which the sessions of this store are timed.
     fn clock(&self) -> Arc<dyn Clock>;
+
+    /// What locks on this store can be relied upon for.
+    fn guarantees(&self) -> Guarantees;
 }
 
 /// How a session is to be opened.
@@ -298,6 +302,11 @@ pub enum Operation {
         /// The version it must have.
         version: i32,
     },
+    /// Checks that a node exists.
+    Exists {
+        /// Its path.
+        path: String,
+    },
 }
 
 impl Operation {
@@ -307,7 +316,8 @@ impl Operation {
             Operation::Create { path, .. }
             | Operation::SetData { path, .. }
             | Operation::Delete { path, .. }
-            | Operation::Check { path, .. } => path,
+            | Operation::Check { path, .. }
+            | Operation::Exists { path } => path,
         }
     }
 }

@@ -11,7 +11,7 @@ use fairlock::store::{
     Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
     StoreError, WatchLimits, Watched,
 };
-use fairlock::{Error, LossReason, QueuePath};
+use fairlock::{Error, Guarantees, LossReason, QueuePath};
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Fact, Report};
@@ -53,6 +53,10 @@ impl<S: Store> Store for Tap<S> {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.store.clock()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        self.store.guarantees()
     }
 }
 

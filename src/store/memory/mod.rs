@@ -31,6 +31,7 @@ use self::tree::Tree;
 use super::{OpenOptions, SessionId, Store};
 use crate::clock::{Clock, TokioClock};
 use crate::error::{Error, LossReason};
+use crate::lock::{Failover, Fencing, Guarantees, LossNotice, Order};
 use crate::path::QueuePath;
 
 /// The in-process store. Clones are the same store.
@@ -198,5 +199,9 @@ impl Store for Memory {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.world.clock.clone()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::new(Order::FirstComeFirstServed, Fencing::NeverGoesBack, LossNotice::InTime, Failover::Forgets)
     }
 }

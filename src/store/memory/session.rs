@@ -209,5 +209,6 @@ fn execute(tree: &mut Tree, operation: &Operation) -> Result<(), StoreError> {
         Operation::SetData { path, data, version } => tree.write(path, data.clone(), *version),
         Operation::Delete { path, version } => tree.delete(path, *version),
         Operation::Check { path, version } => tree.check(path, Some(*version)),
+        Operation::Exists { path } => tree.check(path, None),
     }
 }

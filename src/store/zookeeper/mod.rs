@@ -19,6 +19,7 @@ use self::session::ZooKeeperSession;
 use super::{OpenOptions, Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, LossReason};
+use crate::lock::{Failover, Fencing, Guarantees, LossNotice, Order};
 
 /// The pause between two attempts to connect when one failed at once.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -125,6 +126,10 @@ impl Store for ZooKeeper {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::new(Order::FirstComeFirstServed, Fencing::NeverGoesBack, LossNotice::InTime, Failover::Remembers)
     }
 }
 

@@ -333,6 +333,7 @@ impl Session for ZooKeeperSession {
                     Operation::SetData { path, data, version } => writer.add_set_data(path, data, *version),
                     Operation::Delete { path, version } => writer.add_delete(path, *version),
                     Operation::Check { path, version } => writer.add_check_version(path, *version),
+                    Operation::Exists { path } => writer.add_check_version(path, -1),
                 }
                 .map_err(|error| store_error(error).at(index + 1))?;
             }

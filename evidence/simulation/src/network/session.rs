@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
+use fairlock::store::memory::Memory;
 use fairlock::store::{
     Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
     StoreError, StoreErrorKind, WatchEvent, WatchLimits, Watched,
 };
-use fairlock::{Error, LossReason, QueuePath};
+use fairlock::{Error, Guarantees, LossReason, QueuePath};
 use tokio::sync::watch;
 
 use super::call::{Answer, Call, Leave, Reply, Watching};
@@ -52,6 +53,10 @@ impl Store for SimStore {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        Memory::new().guarantees()
     }
 }
 

@@ -1,0 +1,15 @@
+//! What people build from locks, each with the same promises as the mutex that it is made of.
+//!
+//! | recipe | for |
+//! |---|---|
+//! | [`MultiLock`] | several locks, all or none, without deadlock |
+//! | [`ReentrantMutex`] | one owner whose code takes the same lock again |
+//! | [`FoldedMutex`] | many tasks of one process that share one place in the queue |
+
+mod folded;
+mod multi;
+mod reentrant;
+
+pub use self::folded::{FoldedGuard, FoldedMutex};
+pub use self::multi::{MultiGuard, MultiLock};
+pub use self::reentrant::{ReentrantGuard, ReentrantMutex};
