@@ -34,7 +34,7 @@ impl LockPath {
     /// # Errors
     ///
     /// [`Error::InvalidPath`], which says what is wrong: the path is empty, relative, the root, ends with `/`, has an
-    /// empty, `.` or `..` component or the reserved component `_fairlock`, a control character or another one that
+    /// empty, `.` or `..` component or one that begins with the reserved `_fairlock`, a control character or another one that
     /// ZooKeeper refuses (`PathUtils.validatePath`), lies in `/zookeeper`, or is longer than 1,024 bytes.
     pub fn new(path: &str) -> Result<Self, Error> {
         match check(path) {
@@ -46,6 +46,16 @@ impl LockPath {
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where the leader of an election at this path says who it is. Beside the queue, where it would cost the one-request grant.
+    pub(crate) fn leader_record(&self) -> LockPath {
+        LockPath(format!("{}/{QUEUE_NAME}_leader", self.0).into())
+    }
+
+    /// Where a holder is asked to release the lock.
+    pub(crate) fn release_requests(&self) -> LockPath {
+        LockPath(format!("{}/{QUEUE_NAME}_requests", self.0).into())
     }
 
     /// Where the contenders' znodes of this lock lie.
@@ -121,8 +131,8 @@ fn check(path: &str) -> Result<(), &'static str> {
     if path == "/zookeeper" || path.starts_with("/zookeeper/") {
         return Err("/zookeeper belongs to the servers");
     }
-    if path[1..].split('/').any(|component| component == QUEUE_NAME) {
-        return Err("the component _fairlock is reserved for the queues of this library");
+    if path[1..].split('/').any(|component| component.starts_with(QUEUE_NAME)) {
+        return Err("components that begin with _fairlock are reserved for this library");
     }
     check_components(&path[1..])
 }

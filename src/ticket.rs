@@ -43,6 +43,11 @@ impl Identity {
         Ok(Self { owner, host: host_name(), pid: std::process::id() })
     }
 
+    /// Whether it is fit to be shown, wherever it comes from: its texts are short and have no control characters.
+    pub(crate) fn is_presentable(&self) -> bool {
+        is_one_line(&self.owner, OWNER_BYTES_MAX) && is_one_line(&self.host, HOST_BYTES_MAX)
+    }
+
     /// The name given by the application, by default the name of the program.
     pub fn owner(&self) -> &str {
         &self.owner
@@ -112,10 +117,7 @@ impl Ticket {
     /// Whatever parses is fit to be shown: its texts are short and have no control characters.
     pub fn parse(data: &[u8]) -> Option<Self> {
         let ticket: Self = serde_json::from_slice(data).ok()?;
-        let Identity { owner, host, .. } = &ticket.identity;
-        let is_fit = is_one_line(&ticket.id, ID_BYTES_MAX)
-            && is_one_line(owner, OWNER_BYTES_MAX)
-            && is_one_line(host, HOST_BYTES_MAX);
+        let is_fit = is_one_line(&ticket.id, ID_BYTES_MAX) && ticket.identity.is_presentable();
         is_fit.then_some(ticket)
     }
 

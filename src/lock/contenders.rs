@@ -1,11 +1,16 @@
 //! Listing who holds a lock and who waits for it.
 
+use std::time::Duration;
+
 use crate::path::QueuePath;
 use crate::queue::{Sequence, sort_children};
 use crate::session::Session;
-use crate::store::{SessionId, StoreError, StoreErrorKind};
+use crate::store::{Departure, SessionId, StoreError, StoreErrorKind};
 use crate::ticket::{Identity, Ticket};
 use crate::token::FencingToken;
+
+/// The pause before a connection that broke is tried again.
+const BARRIER_PAUSE: Duration = Duration::from_millis(20);
 
 /// Somebody who holds or waits for a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,31 @@ pub enum Role {
     Holder,
     /// Somebody is ahead of it.
     Waiter,
+}
+
+/// Deletes a contender's node if it is still the one that was listed; whether it did.
+pub(super) async fn remove(session: &Session, queue: &QueuePath, contender: &Contender) -> Result<bool, StoreError> {
+    let name = contender.sequence.node_name();
+    let mut is_sent = false;
+    loop {
+        // By its name alone it might be another's: numbers start again in a queue that was made anew.
+        let node = session.read_surely(|| session.store().inspect(queue, &name)).await?;
+        if !node.is_some_and(|node| node.token == contender.token && node.owner == contender.session) {
+            return Ok(is_sent);
+        }
+        match session.write(session.store().leave(queue, &name, Departure::Withdraw)).await {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => return Ok(is_sent),
+            Err(error) if error.kind() == StoreErrorKind::Unknown => is_sent = true,
+            Err(error) => return Err(error),
+        }
+        // The next look must not see a state from before the deletion.
+        match session.write(session.store().write_barrier()).await {
+            Err(error) if error.kind() != StoreErrorKind::Unknown => return Err(error),
+            Ok(()) => {}
+            Err(_) => tokio::time::sleep(BARRIER_PAUSE).await,
+        }
+    }
 }
 
 pub(super) async fn list(session: &Session, queue: &QueuePath) -> Result<Vec<Contender>, StoreError> {

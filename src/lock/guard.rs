@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::driver::Hold;
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
+use crate::session::Session;
 use crate::store::SessionState;
 use crate::token::FencingToken;
 
@@ -51,6 +52,10 @@ pub enum Validity {
 impl Guard {
     pub(super) fn new(hold: Hold) -> Self {
         Self { hold }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        self.hold.session()
     }
 
     /// The path of the lock.

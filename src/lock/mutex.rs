@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Patience, sort_children};
 use crate::store::StoreErrorKind;
-use crate::ticket::Ticket;
+use crate::session::Pool;
+use crate::ticket::{Identity, Ticket};
 
 /// A contender watches two nodes: its own and its predecessor's.
 const WATCHED_PATHS: usize = 2;
@@ -159,8 +160,43 @@ impl Mutex {
             .map_err(|error| Error::from_store("list the contenders", self.path.as_str(), error))
     }
 
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.shared.pool
+    }
+
+    pub(crate) fn queue(&self) -> &QueuePath {
+        &self.queue
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
     pub(super) fn store_guarantees(&self) -> Guarantees {
         self.shared.pool.store().guarantees()
+    }
+
+    /// Removes a contender by force: a holder, who is told that its lock is lost, or a waiter, who fails with
+    /// [`Error::Removed`]. For operators; to ask a holder to release, use [`Mutex::request_release`].
+    ///
+    /// The contender is the one that [`Mutex::contenders`] listed, by its token: whoever has come in its place since is left alone.
+    /// Returns whether it was removed by this; false if it was gone already.
+    ///
+    /// The next contender is granted at once, although the removed holder may be told only when it is connected again. If it is cut
+    /// off or paused, it may still be at work: only what checks the [fencing token](crate::FencingToken) is safe from it then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPermission`] if the node may not be deleted; otherwise as [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The contender may be removed even if the future is dropped.
+    pub async fn break_contender(&self, contender: &Contender) -> Result<bool, Error> {
+        let session = self.shared.pool.session().await?;
+        contenders::remove(&session, &self.queue, contender)
+            .await
+            .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
     async fn contend(&self, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {

@@ -1,7 +1,9 @@
 //! The recipes keep their promises, on the in-process store.
 
 mod bed;
+mod breaking;
 mod distributed;
+mod election;
 mod folded;
 mod hold_limit;
 mod multi;

@@ -1,0 +1,100 @@
+//! A leadership under way.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::time::Duration;
+
+use super::record::{self, Leader};
+use crate::error::Error;
+use crate::lock::Guard;
+use crate::path::LockPath;
+use crate::store::{Expected, StoreErrorKind};
+use crate::ticket::Identity;
+
+/// The pause before a proclamation whose reply was lost is made again.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
+
+/// A leadership. Dropping it resigns.
+///
+/// It gives access to the [`Guard`] of the lock: the fencing token, whether and until when it may be relied upon, `lost()`,
+/// `protect()`, and transactions that the store executes only while this leads.
+#[must_use = "if unused, the leadership ends immediately"]
+#[clippy::has_significant_drop]
+#[derive(Debug)]
+pub struct Leadership {
+    guard: Guard,
+    record: LockPath,
+    identity: Identity,
+    /// One at a time: an earlier proclamation that is repeated must not undo a later one.
+    proclaiming: tokio::sync::Mutex<()>,
+}
+
+impl Leadership {
+    pub(super) fn new(guard: Guard, record: LockPath, identity: Identity) -> Self {
+        Self { guard, record, identity, proclaiming: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Proclaims another payload. Observers see it, and see that the leader is the same.
+    ///
+    /// If the reply is lost it is made again, which changes nothing if it was executed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`] if the leadership was lost before it was certain that the payload was proclaimed;
+    /// [`Error::TooLarge`], [`Error::NoPermission`] and others as they say.
+    ///
+    /// # Cancel safety
+    ///
+    /// A proclamation that was sent may take effect even if the future is dropped.
+    pub async fn proclaim(&self, payload: impl Into<Vec<u8>>) -> Result<(), Error> {
+        let payload = payload.into();
+        record::check_size(&payload)?;
+        let _one_at_a_time = self.proclaiming.lock().await;
+        let (token, identity) = (self.guard.fencing_token(), self.identity.clone());
+        let leader = Leader::new(self.guard.node_path(), token, identity, payload);
+        let data = leader.expect("a guard's node is a contender's").to_bytes();
+        loop {
+            let transaction = self.guard.transaction().set_data(self.record.as_str(), data.clone(), None);
+            match transaction.commit().await {
+                Err(Error::TransactionRefused { source, .. }) if source.kind() == StoreErrorKind::NoNode => {
+                    self.make_record().await?;
+                }
+                Err(Error::UnknownOutcome { .. }) => tokio::time::sleep(UNKNOWN_PAUSE).await,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Ends the leadership and waits until that is certain.
+    ///
+    /// It goes on in the background, over a reconnect if need be, until the candidate's node is gone: there is nothing to retry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`] if it was lost before; otherwise as [`Guard::release`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The resignation is under way once this function was called. Dropping the future only stops waiting for it.
+    pub fn resign(self) -> impl Future<Output = Result<(), Error>> + Send {
+        self.guard.release()
+    }
+
+    async fn make_record(&self) -> Result<(), Error> {
+        let session = self.guard.session();
+        match session.write(session.store().write_value(&self.record, b"", Expected::Absent)).await {
+            Ok(_) => Ok(()),
+            // The transaction finds out whether it is there.
+            Err(error) if matches!(error.kind(), StoreErrorKind::NodeExists | StoreErrorKind::Unknown) => Ok(()),
+            Err(error) => Err(Error::from_store("create the leader's record", self.record.as_str(), error)),
+        }
+    }
+}
+
+impl Deref for Leadership {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        &self.guard
+    }
+}

@@ -1,0 +1,232 @@
+//! Leader election: a lock whose holder says who it is, and whom others watch.
+//!
+//! # The argument
+//!
+//! Leadership is the lock of the same path: at most one, in order, fenced. What is added is the *record*, a plain node in
+//! which a leader writes its node's name, its token and its payload. It is written only in transactions that check the
+//! leader's node, so nobody writes it who leads no more. It is not deleted: a record counts only while the node that it names
+//! lives **and** has the token that it names, and the servers delete that node with the leader's session. So there is no phantom
+//! leader, whatever the record says, and nothing to clean up.
+//!
+//! Why not the leader's own node? A write to it is the baton (docs/PROTOCOL.md).
+//!
+//! An observer watches the record and the node that it names, and looks again at both whenever one changes. A change between
+//! the look and the watch is no gap, since each look places its watch in the same request.
+
+mod leadership;
+mod observer;
+mod record;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::{info, warn};
+
+pub use self::leadership::Leadership;
+pub use self::observer::Observer;
+pub use self::record::Leader;
+use crate::error::{Error, Retry};
+use crate::lock::{AcquireOptions, Contender, Fairlock, Mutex};
+use crate::path::LockPath;
+
+/// The pauses between campaigns that failed.
+const CAMPAIGN_PAUSE: Duration = Duration::from_millis(100);
+const CAMPAIGN_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// An election, made by [`Fairlock::election`]: of all candidates one leads, and others can watch who.
+///
+/// * Candidates lead in the order in which they came. A new leader is told by one notification.
+/// * A leader has a [`FencingToken`](crate::FencingToken), and learns [in time](Leadership) that it leads no more.
+/// * Observers see who leads, or that nobody does, and never miss the last state.
+/// * The lock is that of [`Fairlock::mutex`] at the same path: whoever holds that keeps leaders out, and is no leader to
+///   observers.
+///
+/// What is not promised: that an observer's news are fresh. It sees what its server knows, and an observer that is cut off
+/// sees what it saw last. Act on leadership with the token, not with what an observer said.
+///
+/// Clones are the same election.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
+/// # use fairlock::{Fairlock, store::memory::Memory};
+/// # let locks = Fairlock::builder().open(Memory::new()).await?;
+/// let election = locks.election("/scheduler")?;
+/// let leadership = election.campaign("http://10.0.0.7:8080").await?;
+/// let leader = election.leader().await?.expect("somebody leads");
+/// assert_eq!(leader.payload(), b"http://10.0.0.7:8080");
+/// assert_eq!(leader.fencing_token(), leadership.fencing_token());
+/// leadership.resign().await?;
+/// assert!(election.leader().await?.is_none());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Election {
+    mutex: Mutex,
+    record: LockPath,
+}
+
+impl Fairlock {
+    /// An election. Cheap: nothing is sent until somebody campaigns or observes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPath`] if the path is malformed.
+    pub fn election(&self, path: &str) -> Result<Election, Error> {
+        let mutex = self.mutex(path)?;
+        let record = mutex.path().leader_record();
+        Ok(Election { mutex, record })
+    }
+}
+
+impl Election {
+    /// The path of the election.
+    pub fn path(&self) -> &LockPath {
+        self.mutex.path()
+    }
+
+    /// Waits until this candidate leads, and proclaims the payload: an address, say, by which to reach the leader.
+    ///
+    /// On connection loss the place among the candidates is kept, and the wait goes on after the reconnect.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`]; [`Error::TooLarge`] if the payload does not fit one request, before anything is sent;
+    /// [`Error::LockLost`] if the leadership was lost before it was proclaimed. No candidacy is left behind in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the candidacy, or the leadership if it has just begun.
+    pub async fn campaign(&self, payload: impl Into<Vec<u8>>) -> Result<Leadership, Error> {
+        self.campaign_with(AcquireOptions::default(), payload).await
+    }
+
+    /// Campaigns with options: a time limit, news of the place among the candidates, a longest time to lead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::campaign`], and [`Error::Timeout`] if a time limit was given.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Election::campaign`].
+    pub async fn campaign_with(
+        &self,
+        options: AcquireOptions,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<Leadership, Error> {
+        let payload = payload.into();
+        record::check_size(&payload)?;
+        let guard = self.mutex.acquire_with(options).await?;
+        let leadership = Leadership::new(guard, self.record.clone(), self.mutex.identity().clone());
+        leadership.proclaim(payload).await?;
+        info!(election = %self.path(), token = %leadership.fencing_token(), "leads");
+        Ok(leadership)
+    }
+
+    /// Leads whenever it can, until the work is done: campaigns, runs the work while leading, drops its future when the leadership
+    /// is lost, and campaigns again. When a run of the work ends by itself, resigns and returns what it returned.
+    ///
+    /// Errors that may pass ([`Error::retry`]) are waited out, with pauses that grow to half a minute.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
+    /// # use fairlock::{Fairlock, store::memory::Memory};
+    /// # let locks = Fairlock::builder().open(Memory::new()).await?;
+    /// let done = locks
+    ///     .election("/scheduler")?
+    ///     .run("host-7", async |leadership| format!("scheduled with token {}", leadership.fencing_token()))
+    ///     .await?;
+    /// # assert!(done.starts_with("scheduled")); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Election::campaign`] that do not pass by themselves, and [`Error::Closed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the work's future and ends the candidacy or the leadership.
+    pub async fn run<W, F, T>(&self, payload: impl Into<Vec<u8>>, mut work: W) -> Result<T, Error>
+    where
+        W: FnMut(Arc<Leadership>) -> F,
+        F: Future<Output = T>,
+    {
+        let payload = payload.into();
+        let mut pauses = pauses();
+        loop {
+            let error = match self.campaign(payload.clone()).await {
+                Ok(leadership) => {
+                    pauses = self::pauses();
+                    let leadership = Arc::new(leadership);
+                    match leadership.protect(work(leadership.clone())).await {
+                        Ok(output) => {
+                            // The work may have kept a reference: then the leadership ends when that goes.
+                            if let Some(leadership) = Arc::into_inner(leadership) {
+                                leadership.resign().await?;
+                            }
+                            return Ok(output);
+                        }
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            let is_passing = error.retry() == Retry::Yes || matches!(error, Error::LockLost { .. });
+            if !is_passing || self.mutex.pool().is_closed() {
+                return Err(error);
+            }
+            let pause = pauses.next().unwrap_or(CAMPAIGN_PAUSE_MAX);
+            warn!(election = %self.path(), %error, pause_ms = pause.as_millis(), "leads no more, campaigns again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Who leads now, as far as the server at hand knows; `None` if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Only reads; may be dropped at any time.
+    pub async fn leader(&self) -> Result<Option<Leader>, Error> {
+        self.observe().next().await
+    }
+
+    /// Watches who leads.
+    pub fn observe(&self) -> Observer {
+        Observer::new(self.mutex.clone(), self.record.clone())
+    }
+
+    /// Lists the candidates in their order, the leader first; see [`Mutex::contenders`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Only reads; may be dropped at any time.
+    pub async fn candidates(&self) -> Result<Vec<Contender>, Error> {
+        self.mutex.contenders().await
+    }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(CAMPAIGN_PAUSE)
+        .with_max_delay(CAMPAIGN_PAUSE_MAX)
+        .without_max_times()
+        .build()
+}
+
+impl fmt::Debug for Election {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Election").field(&self.path().as_str()).finish()
+    }
+}

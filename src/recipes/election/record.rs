@@ -1,0 +1,116 @@
+//! The record of a leader: one line of JSON that says who leads, then the payload as it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::name::Sequence;
+use crate::ticket::Identity;
+use crate::token::FencingToken;
+
+/// What fits one request besides the line and the transaction's other parts.
+const PAYLOAD_BYTES_MAX: usize = 990_000;
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    pub(super) sequence: Sequence,
+    token: FencingToken,
+    identity: Identity,
+    payload: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    node: String,
+    token: i64,
+    leader: Identity,
+}
+
+impl Leader {
+    /// The fencing token of the leadership.
+    pub fn fencing_token(&self) -> FencingToken {
+        self.token
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What it has proclaimed.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(super) fn new(node_path: &str, token: FencingToken, identity: Identity, payload: Vec<u8>) -> Option<Self> {
+        let sequence = Sequence::of_node(node_path.rsplit('/').next()?)?;
+        Some(Self { sequence, token, identity, payload })
+    }
+
+    /// What a record says; `None` if it says nothing that this library wrote.
+    pub(super) fn parse(data: &[u8]) -> Option<Self> {
+        let end = data.iter().position(|&byte| byte == b'\n')?;
+        let (line, payload) = (&data[..end], data.get(end + 1..)?);
+        let line: Line = serde_json::from_slice(line).ok()?;
+        // It comes from outside: anybody who may write to the store may have written it.
+        if !line.leader.is_presentable() {
+            return None;
+        }
+        Self::new(&line.node, FencingToken::from(line.token), line.leader, payload.to_vec())
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let line = Line {
+            node: self.sequence.node_name(),
+            token: self.token.as_i64(),
+            leader: self.identity.clone(),
+        };
+        let mut bytes = serde_json::to_vec(&line).expect("text and numbers can be written as JSON");
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&self.payload);
+        bytes
+    }
+}
+
+pub(super) fn check_size(payload: &[u8]) -> Result<(), Error> {
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        let (bytes, bytes_max) = (payload.len(), PAYLOAD_BYTES_MAX);
+        return Err(Error::TooLarge { what: "the payload", bytes, bytes_max });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leader(payload: &[u8]) -> Leader {
+        let identity = Identity::new("billing").expect("a name");
+        Leader::new("/a/_fairlock/lock-0000000007", FencingToken::from(99), identity, payload.to_vec()).expect("a node")
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_whatever_the_payload() {
+        for payload in [&b""[..], b"http://here\n\nand more", &[0, 255, 10, 10]] {
+            assert_eq!(Leader::parse(&leader(payload).to_bytes()), Some(leader(payload)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_names_no_leader() {
+        let good = leader(b"p").to_bytes();
+        let text = String::from_utf8(good.clone()).expect("text");
+        let bad = [
+            String::new(),
+            "\n".into(),
+            "{}\n".into(),
+            text.replace("lock-0000000007", "config"),
+            text.replace("99", "\"99\""),
+            text.replace("billing", "bill\\u001bing"),
+            text.lines().next().expect("a line").to_owned(),
+        ];
+        for data in bad {
+            assert_eq!(Leader::parse(data.as_bytes()), None, "{data:?}");
+        }
+    }
+}
