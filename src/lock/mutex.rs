@@ -13,8 +13,8 @@ use crate::driver::{self, Attempt};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Patience, sort_children};
-use crate::store::StoreErrorKind;
 use crate::session::Pool;
+use crate::store::StoreErrorKind;
 use crate::ticket::{Identity, Ticket};
 
 /// A contender watches two nodes: its own and its predecessor's.

@@ -2,14 +2,17 @@
 //!
 //! | recipe | for |
 //! |---|---|
+//! | [`Election`] | one leader of many candidates, whom others can watch |
 //! | [`MultiLock`] | several locks, all or none, without deadlock |
 //! | [`ReentrantMutex`] | one owner whose code takes the same lock again |
 //! | [`FoldedMutex`] | many tasks of one process that share one place in the queue |
 
+mod election;
 mod folded;
 mod multi;
 mod reentrant;
 
+pub use self::election::{Election, Leader, Leadership, Observer};
 pub use self::folded::{FoldedGuard, FoldedMutex};
 pub use self::multi::{MultiGuard, MultiLock};
 pub use self::reentrant::{ReentrantGuard, ReentrantMutex};

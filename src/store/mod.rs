@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::error::LossReason;
 use crate::lock::Guarantees;
 use crate::name::Sequence;
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::token::FencingToken;
 
 /// A coordination store that queues can live in.
@@ -136,6 +136,22 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::NoNode`] with index 0 if `own` is gone; otherwise the first refused operation's error, with
     /// its index counted from 1.
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError>;
+
+    /// Reads a value: the data of a plain, persistent node. `None` if there is none. The server at hand may lag behind.
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError>;
+
+    /// Reads a value and asks to be told once of its next change: that it is written, deleted, or created. No change between the
+    /// read and the watch is missed, nor one during an interruption of the connection.
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError>;
+
+    /// Writes a value if it is as expected, and tells its new version. The nodes above it are made, as persistent ones, if the value
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NodeExists`] if it was expected to be absent and is not; [`StoreErrorKind::VersionMismatch`] if it
+    /// has another version; [`StoreErrorKind::NoNode`] if a version was expected and there is no value.
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError>;
 
     /// Takes the session for ended, for this reason, without waiting for anybody's word. If it lives after all, its
     /// nodes vanish as soon as the store has noticed.
@@ -250,6 +266,41 @@ pub enum Change {
     Deleted,
     /// The session ended; nothing more will be told.
     SessionEnded,
+}
+
+/// A value as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its data.
+    pub data: Vec<u8>,
+    /// Counts the writes since its creation, from 0.
+    pub version: i32,
+    /// The token of its creation: another one if it was deleted and made anew, whatever its version is then.
+    pub token: FencingToken,
+}
+
+/// A value as read, or its absence, with a watch in place.
+pub struct WatchedValue {
+    /// The value; `None` if there is none.
+    pub value: Option<Value>,
+    /// Resolves once: at the next change, when the session has ended, or, after an interruption of the connection, perhaps without
+    /// either. Dropping it removes the watch.
+    pub event: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Debug for WatchedValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WatchedValue").field("value", &self.value).finish_non_exhaustive()
+    }
+}
+
+/// What a value must be for a write to take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// There must be none.
+    Absent,
+    /// It must have this version.
+    Version(i32),
 }
 
 /// How a contender leaves.

@@ -126,6 +126,9 @@ impl Watching {
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observer").field("record", &self.record.as_str()).field("told", &self.told).finish_non_exhaustive()
+        f.debug_struct("Observer")
+            .field("record", &self.record.as_str())
+            .field("told", &self.told)
+            .finish_non_exhaustive()
     }
 }

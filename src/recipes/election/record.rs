@@ -60,11 +60,7 @@ impl Leader {
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let line = Line {
-            node: self.sequence.node_name(),
-            token: self.token.as_i64(),
-            leader: self.identity.clone(),
-        };
+        let line = Line { node: self.sequence.node_name(), token: self.token.as_i64(), leader: self.identity.clone() };
         let mut bytes = serde_json::to_vec(&line).expect("text and numbers can be written as JSON");
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.payload);

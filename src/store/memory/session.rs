@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use super::tree::{Tree, ZNode};
 use super::{Loss, Memory, Request};
 use crate::error::LossReason;
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::store::{
-    Change, Departure, Entered, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState, StoreError,
-    StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -184,6 +184,36 @@ impl Session for MemorySession {
         .await
     }
 
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        self.request(Request::ReadValue, |tree| Ok(tree.node(path.as_str()).map(as_value))).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        self.request(Request::WatchValue, |tree| {
+            let value = tree.node(path.as_str()).map(as_value);
+            let Some(receiver) = tree.watch(self.id, path.as_str()) else {
+                return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
+            };
+            Ok(WatchedValue { value, event: Box::pin(async move { drop(receiver.await) }) })
+        })
+        .await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        self.request(Request::WriteValue, |tree| match expected {
+            Expected::Absent if tree.node(path.as_str()).is_some() => Err(StoreErrorKind::NodeExists.into()),
+            Expected::Absent => {
+                tree.create_with_ancestors(path.as_str(), data.to_vec());
+                tree.node(path.as_str()).map(|node| node.version).ok_or_else(|| StoreErrorKind::EphemeralParent.into())
+            }
+            Expected::Version(version) => {
+                tree.write(path.as_str(), data.to_vec(), Some(version))?;
+                Ok(version.wrapping_add(1))
+            }
+        })
+        .await
+    }
+
     fn give_up(&self, reason: LossReason) {
         self.memory.tree().end_session(self.id, reason);
     }
@@ -201,6 +231,10 @@ impl Drop for MemorySession {
 
 fn as_read(node: &ZNode) -> Node {
     Node { data: node.data.clone(), owner: node.owner, token: FencingToken::from(node.created_at) }
+}
+
+fn as_value(node: &ZNode) -> Value {
+    Value { data: node.data.clone(), version: node.version, token: FencingToken::from(node.created_at) }
 }
 
 fn execute(tree: &mut Tree, operation: &Operation) -> Result<(), StoreError> {

@@ -208,6 +208,8 @@ impl Tree {
         }
         self.zxid += 1;
         self.nodes.insert(path.to_owned(), ZNode { created_at: self.zxid, written_at: self.zxid, ..node });
+        // Of those who wait for it to exist.
+        self.fire(path, Change::Written);
         Ok(())
     }
 

@@ -11,13 +11,13 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, store_error};
+use super::{Access, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{EXCLUSIVE_PREFIX, Sequence};
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::store::{
-    Change, Departure, Entered, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState, StoreError,
-    StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -340,6 +340,18 @@ impl Session for ZooKeeperSession {
             writer.commit().await
         };
         committed.map(|_| ()).map_err(multi_error)
+    }
+
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        values::read(&self.client()?, path).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        values::watch(&self.client()?, path).await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        values::write(&self.client()?, &self.acls(), path, data, expected).await
     }
 
     fn give_up(&self, reason: LossReason) {

@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use fairlock::clock::Clock;
 use fairlock::store::memory::Memory;
 use fairlock::store::{
-    Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
-    StoreError, StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
+    Store, StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
-use fairlock::{Error, Guarantees, LossReason, QueuePath};
+use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
 use tokio::sync::watch;
 
 use super::call::{Answer, Call, Leave, Reply, Watching};
@@ -201,6 +201,20 @@ impl Session for SimSession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         self.done(Call::Commit { own: own.to_owned(), operations: operations.to_vec() }).await
+    }
+
+    // Values are no part of the queue protocol: they reach the servers at once.
+
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        self.network.memory_of(self.id).read_value(path).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        self.network.memory_of(self.id).watch_value(path).await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        self.network.memory_of(self.id).write_value(path, data, expected).await
     }
 
     fn give_up(&self, reason: LossReason) {
