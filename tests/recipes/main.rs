@@ -8,3 +8,4 @@ mod folded;
 mod hold_limit;
 mod multi;
 mod reentrant;
+mod release_requests;

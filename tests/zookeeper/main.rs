@@ -12,4 +12,5 @@ mod facts;
 mod link_delay;
 mod loss;
 mod lost_replies;
+mod recipes;
 mod sessions;

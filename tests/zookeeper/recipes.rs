@@ -1,0 +1,226 @@
+//! The recipes on a real server: what a crash, an expiry and a cut-off do to each kind of holder, and what they cost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fairlock::recipes::Election;
+use fairlock::{AcquireOptions, DistributedLock, Error, Failover, LossReason};
+use fairlock_testcontainers::{Close, Direction, Operation, What};
+
+use crate::bed::{self, QUIET, connect, mutex, nodes, proxy, raw, soon, unused_path, wait_for_nodes};
+
+const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+
+async fn election(address: &str, path: &str) -> Election {
+    connect(address, SESSION_TIMEOUT).await.election(path).expect("a good path")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_knows_first_and_observers_see_the_next() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    let mut observer = election(&server, &path).await.observe();
+    assert_eq!(soon(observer.next()).await.expect("a server answers"), None);
+    let old = election(&proxy.address(), &path).await.campaign("old").await.expect("nobody leads");
+    let leader = soon(observer.next()).await.expect("a server answers").expect("somebody leads");
+    assert_eq!((leader.payload(), leader.fencing_token()), (&b"old"[..], old.fencing_token()));
+    let next = election(&server, &path).await;
+    let next = tokio::spawn(async move { (next.campaign("new").await.expect("elected"), Instant::now()) });
+    wait_for_nodes(&raw(&server).await, &path, 2).await;
+
+    proxy.swallow(Direction::Both);
+    assert_eq!(soon(old.lost()).await, LossReason::DeadlinePassed);
+    let lost_at = Instant::now();
+    let (next, elected_at) = soon(next).await.expect("no panic");
+    assert!(lost_at < elected_at, "the old leader knew first");
+    // That nobody leads may be folded into the next.
+    loop {
+        match soon(observer.next()).await.expect("a server answers") {
+            Some(leader) if leader.payload() == b"new" => break,
+            Some(leader) => panic!("{leader:?}"),
+            None => {}
+        }
+    }
+    proxy.pass();
+    proxy.cut(Close::Fin);
+    let error = soon(old.proclaim("late")).await.expect_err("it leads no more");
+    assert!(matches!(error, Error::LockLost { .. }), "{error}");
+    assert!(next.is_valid());
+    soon(next.resign()).await.expect("it leads");
+    assert_eq!(soon(observer.next()).await.expect("a server answers"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_misses_nothing_while_it_is_cut_off() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    // Longer than the interruption.
+    let observing = connect(&proxy.address(), Duration::from_secs(20)).await;
+    let mut observer = observing.election(&path).expect("a good path").observe();
+    assert_eq!(soon(observer.next()).await.expect("a server answers"), None);
+    let election = election(&server, &path).await;
+    for cut in [Close::Fin, Close::Rst] {
+        proxy.hold_connections();
+        proxy.cut(cut);
+        let first = election.campaign("first").await.expect("nobody leads");
+        first.resign().await.expect("it leads");
+        let second = election.campaign(format!("second after {cut:?}")).await.expect("nobody leads");
+        proxy.release_connections();
+        let last = format!("second after {cut:?}");
+        loop {
+            let leader = soon(observer.next()).await.expect("a server answers");
+            if leader.is_some_and(|leader| leader.payload() == last.as_bytes()) {
+                break;
+            }
+        }
+        second.resign().await.expect("it leads");
+        assert_eq!(soon(observer.next()).await.expect("a server answers"), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proclamation_whose_reply_is_lost_is_made_and_seen_once() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    let leadership = election(&proxy.address(), &path).await.campaign("one").await.expect("nobody leads");
+    let hold = proxy.hold_reply(fairlock_testcontainers::Which::at(Operation::Multi, leadership.node_path()));
+    let leadership = Arc::new(leadership);
+    let proclaiming = tokio::spawn({
+        let leadership = leadership.clone();
+        async move { leadership.proclaim("two").await }
+    });
+    soon(hold.held()).await;
+    hold.lose(Close::Rst);
+    soon(proclaiming).await.expect("no panic").expect("it leads");
+    let leader = election(&server, &path).await.leader().await.expect("a server answers").expect("somebody leads");
+    assert_eq!((leader.payload(), leader.fencing_token()), (&b"two"[..], leadership.fencing_token()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_multi_lock_that_is_cut_off_is_lost_as_a_whole_and_all_its_locks_pass_on() {
+    let server = bed::server().await.address();
+    let (one, other) = (unused_path(), unused_path());
+    let proxy = proxy().await;
+    let locks = connect(&proxy.address(), SESSION_TIMEOUT).await;
+    let guard = locks.multi_lock([&one, &other]).expect("good paths").acquire().await.expect("free");
+    let probe = format!("{one}-data");
+    guard.transaction().create(&probe, b"1").commit().await.expect("both are held");
+    let mut next = Vec::new();
+    for path in [&one, &other] {
+        let lock = mutex(&server, path, SESSION_TIMEOUT).await;
+        next.push(tokio::spawn(async move { (lock.acquire().await.expect("granted"), Instant::now()) }));
+        wait_for_nodes(&raw(&server).await, path, 2).await;
+    }
+    proxy.swallow(Direction::Both);
+    let (_, reason) = soon(guard.lost()).await;
+    let lost_at = Instant::now();
+    assert_eq!(reason, LossReason::DeadlinePassed);
+    for next in next {
+        let (guard, granted_at) = soon(next).await.expect("no panic");
+        assert!(lost_at < granted_at, "the holder knew first");
+        guard.release().await.expect("released");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_lock_of_a_multi_lock_is_removed_and_the_server_refuses_its_writes() {
+    let server = bed::server().await.address();
+    let (one, other) = (unused_path(), unused_path());
+    let locks = connect(&server, SESSION_TIMEOUT).await;
+    let guard = locks.multi_lock([&one, &other]).expect("good paths").acquire().await.expect("free");
+    let probe = format!("{one}-data");
+    guard.transaction().create(&probe, b"1").commit().await.expect("both are held");
+    let operator = raw(&server).await;
+    operator.delete(guard.guards()[1].node_path(), None).await.expect("deleted by hand");
+    let error = guard.transaction().set_data(&probe, b"2", None).commit().await.expect_err("one is gone");
+    assert!(matches!(error, Error::TransactionRefused { index: 0, .. } | Error::LockLost { .. }), "{error}");
+    assert_eq!(operator.get_data(&probe).await.expect("a node").0, b"1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_folded_tasks_are_one_znode_and_no_request_between_turns() {
+    const TASKS: usize = 1_000;
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    let lock = mutex(&proxy.address(), &path, QUIET).await.folded(u32::MAX);
+    let first = lock.acquire().await.expect("free");
+    let token = first.fencing_token();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let lock = lock.clone();
+            tokio::spawn(async move {
+                let guard = lock.acquire().await.expect("granted");
+                let told = (guard.fencing_token(), guard.turn());
+                guard.release().await.expect("passed on");
+                told
+            })
+        })
+        .collect();
+    soon(async {
+        while lock.waiting() < TASKS {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(nodes(&raw(&server).await, &path).await.len(), 1);
+    proxy.clear_log();
+    let mut turns = vec![0];
+    first.release().await.expect("passed on");
+    for task in tasks {
+        let (its_token, turn) = soon(task).await.expect("no panic");
+        assert_eq!(its_token, token);
+        turns.push(turn);
+    }
+    turns.sort_unstable();
+    assert_eq!(turns, (0..=TASKS as u32).collect::<Vec<_>>());
+    assert_eq!(nodes(&raw(&server).await, &path).await.len(), 0, "the last one out released it");
+    let writes = |operation| {
+        proxy
+            .log()
+            .iter()
+            .filter(|entry| matches!(&entry.what, What::Request { operation: o, .. } if *o == operation))
+            .count()
+    };
+    assert_eq!(writes(Operation::Multi), 1, "the release");
+    eprintln!("1,000 local tasks: 1 znode, 1 transaction for all their turns");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_whose_time_has_passed_gives_the_lock_back() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let options = AcquireOptions::default().hold_at_most(Duration::from_millis(300));
+    let lock = mutex(&server, &path, SESSION_TIMEOUT).await;
+    let guard = lock.acquire_with(options).await.expect("free");
+    let next = mutex(&server, &path, SESSION_TIMEOUT).await;
+    let next = tokio::spawn(async move { (next.acquire().await.expect("granted"), Instant::now()) });
+    assert_eq!(soon(guard.lost()).await, LossReason::HoldLimitReached);
+    let lost_at = Instant::now();
+    let (next, granted_at) = soon(next).await.expect("no panic");
+    assert!(lost_at <= granted_at, "the holder knew first");
+    let refused = guard.transaction().create(format!("{path}-data"), b"").commit().await.expect_err("lost");
+    assert!(matches!(refused, Error::LockLost { reason: LossReason::HoldLimitReached, .. }), "{refused}");
+    assert!(next.is_valid());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contender_is_removed_by_an_operator_and_told() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let guard = mutex(&server, &path, SESSION_TIMEOUT).await.acquire().await.expect("free");
+    let operator = mutex(&server, &path, SESSION_TIMEOUT).await;
+    let listed = operator.contenders().await.expect("a list").remove(0);
+    assert!(operator.break_contender(&listed).await.expect("a server answers"));
+    assert_eq!(soon(guard.lost()).await, LossReason::NodeDeleted);
+    let next = soon(operator.acquire()).await.expect("free");
+    assert!(!operator.break_contender(&listed).await.expect("a server answers"));
+    assert!(next.is_valid());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mutex_can_be_used_without_knowing_the_store() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let lock: Arc<dyn DistributedLock> = Arc::new(mutex(&server, &path, SESSION_TIMEOUT).await);
+    assert_eq!(lock.guarantees().failover, Failover::Remembers);
+    let held = lock.acquire().await.expect("free");
+    assert!(lock.try_acquire().await.expect("a server answers").is_none());
+    held.release().await.expect("released");
+}
