@@ -10,6 +10,10 @@ use crate::error::Error;
 /// reason to write there. The protocol leans on that (docs/PROTOCOL.md, "Believing the baton").
 pub(crate) const QUEUE_NAME: &str = "_fairlock";
 
+/// The child of a value that says which update has written it last. It also keeps a directory that a queue has made, and
+/// that has become a value, from being removed with the queue.
+pub(crate) const NOTE_NAME: &str = "_fairlock_note";
+
 /// The longest lock path, in bytes. A session's watched paths have to fit one frame (`SET_WATCHES_MAX_BYTES` of the
 /// client crate), so a path must not take up much of it.
 pub(crate) const PATH_BYTES_MAX: usize = 1_024;
@@ -34,7 +38,7 @@ impl LockPath {
     /// # Errors
     ///
     /// [`Error::InvalidPath`], which says what is wrong: the path is empty, relative, the root, ends with `/`, has an
-    /// empty, `.` or `..` component or the reserved component `_fairlock`, a control character or another one that
+    /// empty, `.` or `..` component or a reserved one (`_fairlock`, `_fairlock_note`), a control character or another one that
     /// ZooKeeper refuses (`PathUtils.validatePath`), lies in `/zookeeper`, or is longer than 1,024 bytes.
     pub fn new(path: &str) -> Result<Self, Error> {
         match check(path) {
@@ -51,6 +55,16 @@ impl LockPath {
     /// Where the contenders' znodes of this lock lie.
     pub(crate) fn queue(&self) -> QueuePath {
         QueuePath(format!("{}/{QUEUE_NAME}", self.0).into())
+    }
+
+    /// Where the note beside a value at this path lies.
+    pub(crate) fn note(&self) -> Self {
+        Self(format!("{}/{NOTE_NAME}", self.0).into())
+    }
+
+    /// The directories above, the outermost first, without the root.
+    pub(crate) fn parents(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.match_indices('/').filter(|(at, _)| *at > 0).map(|(at, _)| &self.0[..at])
     }
 }
 
@@ -121,8 +135,8 @@ fn check(path: &str) -> Result<(), &'static str> {
     if path == "/zookeeper" || path.starts_with("/zookeeper/") {
         return Err("/zookeeper belongs to the servers");
     }
-    if path[1..].split('/').any(|component| component == QUEUE_NAME) {
-        return Err("the component _fairlock is reserved for the queues of this library");
+    if path[1..].split('/').any(|component| component == QUEUE_NAME || component == NOTE_NAME) {
+        return Err("the components _fairlock and _fairlock_note are reserved for this library");
     }
     check_components(&path[1..])
 }
@@ -187,6 +201,7 @@ mod tests {
             ("/zookeeper/quota", "servers"),
             ("/a/_fairlock", "reserved"),
             ("/_fairlock/b", "reserved"),
+            ("/a/_fairlock_note", "reserved"),
             (&long, "1024"),
         ] {
             let error = LockPath::new(path).expect_err(path).to_string();

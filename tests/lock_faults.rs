@@ -9,10 +9,10 @@ use fairlock::clock::{Clock, ManualClock};
 use fairlock::queue::Limits;
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::store::{
-    Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store, StoreError,
-    StoreErrorKind, WatchLimits, Watched,
+    Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
+    StoreError, StoreErrorKind, Value, WatchLimits, Watched, WatchedValue,
 };
-use fairlock::{AcquireOptions, Error, Fairlock, LossReason, QueuePath, Retry};
+use fairlock::{AcquireOptions, Error, Fairlock, LockPath, LossReason, QueuePath, Retry};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -160,6 +160,18 @@ impl Session for FaultySession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         self.session.commit(own, operations).await
+    }
+
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        self.session.read_value(path).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        self.session.watch_value(path).await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        self.session.write_value(path, data, expected).await
     }
 
     fn give_up(&self, reason: LossReason) {

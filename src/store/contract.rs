@@ -3,6 +3,8 @@
 //! Each check is an async function over a [`Harness`], and panics with what was violated. [`check_all`] runs all of
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
+pub mod values;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_commit_is_all_or_nothing(harness).await;
     a_closed_session_has_ended(harness).await;
     touching_and_barriers_succeed(harness).await;
+    values::check_all(harness).await;
 }
 
 async fn entered(session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> (String, super::Entered) {

@@ -13,6 +13,7 @@
 pub mod contract;
 mod error;
 pub mod memory;
+mod value;
 pub mod zookeeper;
 
 use std::fmt::Debug;
@@ -25,10 +26,11 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::value::{Expected, Value, WatchedValue};
 use crate::clock::Clock;
 use crate::error::LossReason;
 use crate::name::Sequence;
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::token::FencingToken;
 
 /// A coordination store that queues can live in.
@@ -132,6 +134,30 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::NoNode`] with index 0 if `own` is gone; otherwise the first refused operation's error, with
     /// its index counted from 1.
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError>;
+
+    /// Reads a value; `None` if there is none.
+    ///
+    /// The answer is that of the session's own server, which may lag behind others. It covers all writes of this session
+    /// that were acknowledged before the call, and after [`Session::write_barrier`] all that anybody's were before that.
+    /// A node without data that nobody has written to, such as the directory of a queue, counts as no value.
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError>;
+
+    /// Reads a value and asks to be told once of its next change, its creation or its deletion.
+    ///
+    /// What it costs of [`Session::watch_limits`] is the caller's to keep account of.
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError>;
+
+    /// Writes a value if it is as expected, and tells its new version. Each write makes the version one higher; where it
+    /// starts is the store's affair.
+    ///
+    /// A value that is made is persistent, and so are its ancestors if they are missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NodeExists`] if [`Expected::Absent`] found a value, [`StoreErrorKind::VersionMismatch`] or
+    /// [`StoreErrorKind::NoNode`] if another expectation found another version or none; nothing has changed then. With
+    /// [`StoreErrorKind::Ended`] it may have been executed.
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError>;
 
     /// Takes the session for ended, for this reason, without waiting for anybody's word. If it lives after all, its
     /// nodes vanish as soon as the store has noticed.

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use fairlock::clock::Clock;
 use fairlock::queue::Sequence;
 use fairlock::store::{
-    Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
-    StoreError, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
+    Store, StoreError, Value, WatchLimits, Watched, WatchedValue,
 };
-use fairlock::{Error, LossReason, QueuePath};
+use fairlock::{Error, LockPath, LossReason, QueuePath};
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Fact, Report};
@@ -133,6 +133,18 @@ impl Session for TappedSession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         self.session.commit(own, operations).await
+    }
+
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        self.session.read_value(path).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        self.session.watch_value(path).await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        self.session.write_value(path, data, expected).await
     }
 
     fn give_up(&self, reason: LossReason) {

@@ -69,6 +69,12 @@ pub enum Request {
     Touch,
     /// [`Session::commit`](super::Session::commit).
     Commit,
+    /// [`Session::read_value`](super::Session::read_value).
+    ReadValue,
+    /// [`Session::watch_value`](super::Session::watch_value).
+    WatchValue,
+    /// [`Session::write_value`](super::Session::write_value).
+    WriteValue,
 }
 
 /// What happens to a request.

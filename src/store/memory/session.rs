@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use super::tree::{Tree, ZNode};
 use super::{Loss, Memory, Request};
 use crate::error::LossReason;
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::store::{
-    Change, Departure, Entered, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState, StoreError,
-    StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -184,6 +184,36 @@ impl Session for MemorySession {
         .await
     }
 
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        self.request(Request::ReadValue, |tree| Ok(tree.value(path.as_str()).map(as_value))).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        self.request(Request::WatchValue, |tree| {
+            let value = tree.value(path.as_str()).map(as_value);
+            let Some(receiver) = tree.watch(self.id, path.as_str()) else {
+                return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
+            };
+            let event = Box::pin(async move {
+                // No sender is left once the session has ended.
+                let _: Result<WatchEvent, _> = receiver.await;
+            });
+            Ok(WatchedValue { value, event })
+        })
+        .await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        self.request(Request::WriteValue, |tree| match expected {
+            Expected::Absent => tree.create_value(path, data.to_vec()),
+            // As for ZooKeeper, to which it means any.
+            Expected::Version(-1) => Err(StoreErrorKind::BadRequest.into()),
+            Expected::Version(version) => tree.write_value(path, data.to_vec(), Some(version)),
+            Expected::Any => tree.write_value(path, data.to_vec(), None),
+        })
+        .await
+    }
+
     fn give_up(&self, reason: LossReason) {
         self.memory.tree().end_session(self.id, reason);
     }
@@ -201,6 +231,11 @@ impl Drop for MemorySession {
 
 fn as_read(node: &ZNode) -> Node {
     Node { data: node.data.clone(), owner: node.owner, token: FencingToken::from(node.created_at) }
+}
+
+fn as_value(node: &ZNode) -> Value {
+    let (token, modified) = (FencingToken::from(node.created_at), FencingToken::from(node.written_at));
+    Value { data: node.data.clone(), version: node.version, token, modified }
 }
 
 fn execute(tree: &mut Tree, operation: &Operation) -> Result<(), StoreError> {

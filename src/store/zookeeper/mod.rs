@@ -6,6 +6,7 @@
 mod diagnosis;
 mod session;
 mod states;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,13 +11,13 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, store_error};
+use super::{Access, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{EXCLUSIVE_PREFIX, Sequence};
-use crate::path::QueuePath;
+use crate::path::{LockPath, QueuePath};
 use crate::store::{
-    Change, Departure, Entered, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState, StoreError,
-    StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -341,6 +341,18 @@ impl Session for ZooKeeperSession {
         committed.map(|_| ()).map_err(multi_error)
     }
 
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        values::read(&self.client()?, path).await
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        values::watch(&self.client()?, path).await
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        values::write(&self.client()?, &self.acls(), path, data, expected).await
+    }
+
     fn give_up(&self, reason: LossReason) {
         end(&self.states, reason);
         // Without it, nothing is sent any more that would keep the session alive.
@@ -370,7 +382,7 @@ fn node(data: Vec<u8>, stat: &zk::Stat) -> Node {
     Node { data, owner, token: FencingToken::from(stat.czxid) }
 }
 
-fn multi_error(error: zk::MultiWriteError) -> StoreError {
+pub(super) fn multi_error(error: zk::MultiWriteError) -> StoreError {
     match error {
         zk::MultiWriteError::RequestFailed { source } => store_error(source),
         zk::MultiWriteError::OperationFailed { index, source } => store_error(source).at(index),
@@ -378,6 +390,6 @@ fn multi_error(error: zk::MultiWriteError) -> StoreError {
 }
 
 /// A reply that makes no sense: what was executed is not known.
-fn not_understood() -> StoreError {
+pub(super) fn not_understood() -> StoreError {
     StoreErrorKind::Unknown.into()
 }

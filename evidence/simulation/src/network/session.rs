@@ -10,10 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fairlock::clock::Clock;
 use fairlock::store::{
-    Change, Departure, Entered, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
-    StoreError, StoreErrorKind, WatchEvent, WatchLimits, Watched,
+    Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
+    Store, StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
 };
-use fairlock::{Error, LossReason, QueuePath};
+use fairlock::{Error, LockPath, LossReason, QueuePath};
 use tokio::sync::watch;
 
 use super::call::{Answer, Call, Leave, Reply, Watching};
@@ -196,6 +196,36 @@ impl Session for SimSession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         self.done(Call::Commit { own: own.to_owned(), operations: operations.to_vec() }).await
+    }
+
+    async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
+        match self.call(Call::ReadValue { path: path.clone() }).await? {
+            Answer::Value(value) => Ok(value),
+            other => mismatch(&other),
+        }
+    }
+
+    async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
+        // Lives as long as somebody wants to know.
+        let asker = Arc::new(());
+        match self.call(Call::WatchValue { path: path.clone(), asker: Arc::downgrade(&asker) }).await? {
+            Answer::WatchedValue(value, event) => {
+                let event = Box::pin(async move {
+                    let _asker = asker;
+                    // Nobody is left to tell once the session has ended.
+                    let _: Result<Change, _> = event.await;
+                });
+                Ok(WatchedValue { value, event })
+            }
+            other => mismatch(&other),
+        }
+    }
+
+    async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
+        match self.call(Call::WriteValue { path: path.clone(), data: data.to_vec(), expected }).await? {
+            Answer::Version(version) => Ok(version),
+            other => mismatch(&other),
+        }
     }
 
     fn give_up(&self, reason: LossReason) {
