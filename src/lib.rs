@@ -46,6 +46,7 @@ mod lock;
 mod name;
 mod path;
 pub mod queue;
+mod recipes;
 mod session;
 pub mod store;
 mod ticket;
@@ -57,6 +58,7 @@ pub use self::lock::{
     AcquireOptions, Builder, Contender, Fairlock, Guard, Mutex, ProgressReceiver, Role, Transaction, Validity,
 };
 pub use self::path::{LockPath, QueuePath};
+pub use self::recipes::optimistic::{Snapshot, UpdateOptions, Versioned};
 pub use self::ticket::{Identity, Ticket};
 pub use self::token::FencingToken;
 

@@ -62,8 +62,9 @@ pub(super) async fn write(
     match expected {
         Expected::Absent => create(client, &options, path, data).await,
         Expected::Version(ANY_VERSION) => Err(StoreErrorKind::BadRequest.into()),
-        Expected::Version(version) => set(client, &options, path, data, Some(version)).await,
-        Expected::Any => set(client, &options, path, data, None).await,
+        // Whoever has read a version 0 has seen data, so it is no container.
+        Expected::Version(version) => set(client, path, data, Some(version)).await,
+        Expected::Any => set_any(client, &options, path, data).await,
     }
 }
 
@@ -158,7 +159,7 @@ async fn settle_in(
             _ => Err(not_understood()),
         },
         Err(zk::MultiWriteError::OperationFailed { index: 1, source: zk::Error::NodeExists }) => {
-            set(client, options, path, data, Some(0)).await
+            set(client, path, data, Some(0)).await
         }
         // Somebody else was faster.
         Err(zk::MultiWriteError::OperationFailed { source: zk::Error::BadVersion, .. }) => {
@@ -168,23 +169,26 @@ async fn settle_in(
     }
 }
 
-async fn set(
+async fn set(client: &zk::Client, path: &LockPath, data: &[u8], version: Option<i32>) -> Result<i32, StoreError> {
+    client.set_data(path.as_str(), data, version).await.map(|stat| stat.version).map_err(store_error)
+}
+
+async fn set_any(
     client: &zk::Client,
     options: &zk::CreateOptions<'_>,
     path: &LockPath,
     data: &[u8],
-    version: Option<i32>,
 ) -> Result<i32, StoreError> {
-    let stat = client.set_data(path.as_str(), data, version).await.map_err(store_error)?;
+    let version = set(client, path, data, None).await?;
     // The first write, perhaps to a container: acknowledged once it stays.
-    if stat.version == 1 {
+    if version == 1 {
         match client.create(path.note().as_str(), b"", options).await {
             Ok(_) | Err(zk::Error::NodeExists) => {}
             // Written it is.
             Err(error) => return Err(StoreError::with_source(StoreErrorKind::Unknown, error)),
         }
     }
-    Ok(stat.version)
+    Ok(version)
 }
 
 fn value(data: Vec<u8>, stat: &zk::Stat) -> Option<Value> {
