@@ -201,8 +201,14 @@ pub enum Error {
         #[source]
         source: StoreError,
     },
-    /// A transaction's reply was lost: it may or may not have been executed.
-    #[error("the outcome of the transaction is unknown: its reply was lost; read back before repeating it")]
+    /// A value was changed by somebody else since it was read. Nothing was written. Read it again and decide anew.
+    #[error("{path} was changed by somebody else meanwhile; read it again")]
+    Conflict {
+        /// The path of the value.
+        path: String,
+    },
+    /// The reply to a transaction or to a write of a value was lost: it may or may not have been executed.
+    #[error("the outcome of the write is unknown: its reply was lost; read back before repeating it")]
     UnknownOutcome {
         /// The store's error.
         #[source]
@@ -225,14 +231,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether repeating the same call can help.
+    /// Whether repeating the same call can help; in the case of [`Error::Conflict`], after reading again.
     pub fn retry(&self) -> Retry {
         match self {
             Error::Unreachable { .. }
             | Error::ReadOnly { .. }
             | Error::Timeout { .. }
             | Error::SessionLost { .. }
-            | Error::Removed { .. } => Retry::Yes,
+            | Error::Removed { .. }
+            | Error::Conflict { .. } => Retry::Yes,
             Error::Store { source, .. } if source.is_transient() => Retry::Yes,
             _ => Retry::No,
         }

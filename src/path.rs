@@ -10,6 +10,10 @@ use crate::error::Error;
 /// reason to write there. The protocol leans on that (docs/PROTOCOL.md, "Believing the baton").
 pub(crate) const QUEUE_NAME: &str = "_fairlock";
 
+/// The child of a value that says which update has written it last. It also keeps a directory that a queue has made, and
+/// that has become a value, from being removed with the queue.
+pub(crate) const NOTE_NAME: &str = "_fairlock_note";
+
 /// The longest lock path, in bytes. A session's watched paths have to fit one frame (`SET_WATCHES_MAX_BYTES` of the
 /// client crate), so a path must not take up much of it.
 pub(crate) const PATH_BYTES_MAX: usize = 1_024;
@@ -61,6 +65,16 @@ impl LockPath {
     /// Where the contenders' znodes of this lock lie.
     pub(crate) fn queue(&self) -> QueuePath {
         QueuePath(format!("{}/{QUEUE_NAME}", self.0).into())
+    }
+
+    /// Where the note beside a value at this path lies.
+    pub(crate) fn note(&self) -> Self {
+        Self(format!("{}/{NOTE_NAME}", self.0).into())
+    }
+
+    /// The directories above, the outermost first, without the root.
+    pub(crate) fn parents(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.match_indices('/').filter(|(at, _)| *at > 0).map(|(at, _)| &self.0[..at])
     }
 }
 
@@ -197,6 +211,7 @@ mod tests {
             ("/zookeeper/quota", "servers"),
             ("/a/_fairlock", "reserved"),
             ("/_fairlock/b", "reserved"),
+            ("/a/_fairlock_note", "reserved"),
             (&long, "1024"),
         ] {
             let error = LockPath::new(path).expect_err(path).to_string();

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::path::LockPath;
 use crate::queue::Limits;
+use crate::recipes::Versioned;
 use crate::session::Pool;
 use crate::store::zookeeper::{Access, ZooKeeper};
 use crate::store::{OpenOptions, Store};
@@ -82,6 +83,15 @@ impl Fairlock {
     /// [`Error::InvalidPath`] if the path is malformed.
     pub fn mutex(&self, path: &str) -> Result<Mutex, Error> {
         Ok(Mutex::new(self.shared.clone(), LockPath::new(path)?))
+    }
+
+    /// A value at a path, to read and to write as long as nobody else has written it. Cheap: nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPath`] if the path is malformed; the rules are those of a lock's.
+    pub fn value(&self, path: &str) -> Result<Versioned, Error> {
+        Ok(Versioned::new(self.shared.pool.clone(), self.mutex(path)?))
     }
 
     /// The session timeout that the server granted, which may differ from what was asked for.

@@ -3,7 +3,7 @@
 //! Each check is an async function over a [`Harness`], and panics with what was violated. [`check_all`] runs all of
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
-mod values;
+pub mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-pub use self::values::{
-    a_value_is_made_once, a_value_is_written_only_if_it_has_the_expected_version, a_value_stays_when_its_session_ends,
-    a_watched_value_tells_of_its_next_change, a_watched_value_tells_of_the_end_of_the_session,
-};
 use super::{Change, Departure, Neighbours, Operation, Session, SessionState, StoreErrorKind, Watched};
 use crate::path::QueuePath;
 
@@ -58,11 +54,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_commit_is_all_or_nothing(harness).await;
     a_closed_session_has_ended(harness).await;
     touching_and_barriers_succeed(harness).await;
-    a_value_is_made_once(harness).await;
-    a_value_is_written_only_if_it_has_the_expected_version(harness).await;
-    a_value_stays_when_its_session_ends(harness).await;
-    a_watched_value_tells_of_its_next_change(harness).await;
-    a_watched_value_tells_of_the_end_of_the_session(harness).await;
+    values::check_all(harness).await;
 }
 
 async fn entered(session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> (String, super::Entered) {

@@ -13,6 +13,7 @@
 pub mod contract;
 mod error;
 pub mod memory;
+mod value;
 pub mod zookeeper;
 
 use std::fmt::Debug;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::value::{Expected, Value, WatchedValue};
 use crate::clock::Clock;
 use crate::error::LossReason;
 use crate::lock::Guarantees;
@@ -137,20 +139,28 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// its index counted from 1.
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError>;
 
-    /// Reads a value: the data of a plain, persistent node. `None` if there is none. The server at hand may lag behind.
+    /// Reads a value; `None` if there is none.
+    ///
+    /// The answer is that of the session's own server, which may lag behind others. It covers all writes of this session
+    /// that were acknowledged before the call, and after [`Session::write_barrier`] all that anybody's were before that.
+    /// A node without data that nobody has written to, such as the directory of a queue, counts as no value.
     async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError>;
 
-    /// Reads a value and asks to be told once of its next change: that it is written, deleted, or created. No change between the
-    /// read and the watch is missed, nor one during an interruption of the connection.
+    /// Reads a value and asks to be told once of its next change, its creation or its deletion.
+    ///
+    /// What it costs of [`Session::watch_limits`] is the caller's to keep account of.
     async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError>;
 
-    /// Writes a value if it is as expected, and tells its new version. The nodes above it are made, as persistent ones, if the value
-    /// is.
+    /// Writes a value if it is as expected, and tells its new version. Each write makes the version one higher; where it
+    /// starts is the store's affair.
+    ///
+    /// A value that is made is persistent, and so are its ancestors if they are missing.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::NodeExists`] if it was expected to be absent and is not; [`StoreErrorKind::VersionMismatch`] if it
-    /// has another version; [`StoreErrorKind::NoNode`] if a version was expected and there is no value.
+    /// [`StoreErrorKind::NodeExists`] if [`Expected::Absent`] found a value, [`StoreErrorKind::VersionMismatch`] or
+    /// [`StoreErrorKind::NoNode`] if another expectation found another version or none; nothing has changed then. With
+    /// [`StoreErrorKind::Ended`] it may have been executed.
     async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError>;
 
     /// Takes the session for ended, for this reason, without waiting for anybody's word. If it lives after all, its
@@ -266,41 +276,6 @@ pub enum Change {
     Deleted,
     /// The session ended; nothing more will be told.
     SessionEnded,
-}
-
-/// A value as read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// Its data.
-    pub data: Vec<u8>,
-    /// Counts the writes since its creation, from 0.
-    pub version: i32,
-    /// The token of its creation: another one if it was deleted and made anew, whatever its version is then.
-    pub token: FencingToken,
-}
-
-/// A value as read, or its absence, with a watch in place.
-pub struct WatchedValue {
-    /// The value; `None` if there is none.
-    pub value: Option<Value>,
-    /// Resolves once: at the next change, when the session has ended, or, after an interruption of the connection, perhaps without
-    /// either. Dropping it removes the watch.
-    pub event: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Debug for WatchedValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WatchedValue").field("value", &self.value).finish_non_exhaustive()
-    }
-}
-
-/// What a value must be for a write to take effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Expected {
-    /// There must be none.
-    Absent,
-    /// It must have this version.
-    Version(i32),
 }
 
 /// How a contender leaves.

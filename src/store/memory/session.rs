@@ -185,31 +185,31 @@ impl Session for MemorySession {
     }
 
     async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
-        self.request(Request::ReadValue, |tree| Ok(tree.node(path.as_str()).map(as_value))).await
+        self.request(Request::ReadValue, |tree| Ok(tree.value(path.as_str()).map(as_value))).await
     }
 
     async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
         self.request(Request::WatchValue, |tree| {
-            let value = tree.node(path.as_str()).map(as_value);
+            let value = tree.value(path.as_str()).map(as_value);
             let Some(receiver) = tree.watch(self.id, path.as_str()) else {
                 return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
             };
-            Ok(WatchedValue { value, event: Box::pin(async move { drop(receiver.await) }) })
+            let event = Box::pin(async move {
+                // No sender is left once the session has ended.
+                let _: Result<WatchEvent, _> = receiver.await;
+            });
+            Ok(WatchedValue { value, event })
         })
         .await
     }
 
     async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
         self.request(Request::WriteValue, |tree| match expected {
-            Expected::Absent if tree.node(path.as_str()).is_some() => Err(StoreErrorKind::NodeExists.into()),
-            Expected::Absent => {
-                tree.create_with_ancestors(path.as_str(), data.to_vec());
-                tree.node(path.as_str()).map(|node| node.version).ok_or_else(|| StoreErrorKind::EphemeralParent.into())
-            }
-            Expected::Version(version) => {
-                tree.write(path.as_str(), data.to_vec(), Some(version))?;
-                Ok(version.wrapping_add(1))
-            }
+            Expected::Absent => tree.create_value(path, data.to_vec()),
+            // As for ZooKeeper, to which it means any.
+            Expected::Version(-1) => Err(StoreErrorKind::BadRequest.into()),
+            Expected::Version(version) => tree.write_value(path, data.to_vec(), Some(version)),
+            Expected::Any => tree.write_value(path, data.to_vec(), None),
         })
         .await
     }
@@ -234,7 +234,8 @@ fn as_read(node: &ZNode) -> Node {
 }
 
 fn as_value(node: &ZNode) -> Value {
-    Value { data: node.data.clone(), version: node.version, token: FencingToken::from(node.created_at) }
+    let (token, modified) = (FencingToken::from(node.created_at), FencingToken::from(node.written_at));
+    Value { data: node.data.clone(), version: node.version, token, modified }
 }
 
 fn execute(tree: &mut Tree, operation: &Operation) -> Result<(), StoreError> {

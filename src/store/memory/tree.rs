@@ -11,6 +11,7 @@ use super::{Loss, Request};
 use crate::clock::Timestamp;
 use crate::error::LossReason;
 use crate::name::{EXCLUSIVE_PREFIX, Sequence};
+use crate::path::LockPath;
 use crate::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind, WatchEvent};
 
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ pub(super) struct ZNode {
     pub(super) owner: Option<SessionId>,
     pub(super) created_at: i64,
     pub(super) version: i32,
-    written_at: i64,
+    pub(super) written_at: i64,
     children: BTreeSet<String>,
     /// Children ever created: the next sequential child's number.
     next_sequence: i32,
@@ -53,7 +54,19 @@ struct OpenSession {
 struct Watch {
     session: SessionId,
     connection: u64,
+    /// Placed where there was no node.
+    awaits_creation: bool,
     sender: oneshot::Sender<WatchEvent>,
+}
+
+impl Watch {
+    /// What a server tells of the node after a reconnect of a client that has seen everything up to a zxid.
+    fn difference(&self, node: Option<&ZNode>, seen: i64) -> Option<Change> {
+        match node {
+            None => (!self.awaits_creation).then_some(Change::Deleted),
+            Some(node) => (self.awaits_creation || node.written_at > seen).then_some(Change::Written),
+        }
+    }
 }
 
 /// A connection that was cut.
@@ -125,16 +138,15 @@ impl Tree {
         session.states.send_replace(SessionState::Connected);
         // As SetWatches does: what has changed since is told as a difference.
         for (path, watches) in &mut self.watches {
-            let change = match self.nodes.get(path) {
-                None => Change::Deleted,
-                Some(node) if node.written_at > seen => Change::Written,
-                Some(_) => continue,
-            };
-            let (own, others) = std::mem::take(watches).into_iter().partition(|watch| watch.session == id);
-            *watches = others;
-            for watch in own {
-                let _: Result<_, _> = watch.sender.send(WatchEvent { change, continuous: false });
-                self.events_delivered += 1;
+            let node = self.nodes.get(path);
+            for watch in std::mem::take(watches) {
+                match watch.difference(node, seen).filter(|_| watch.session == id) {
+                    Some(change) => {
+                        let _: Result<_, _> = watch.sender.send(WatchEvent { change, continuous: false });
+                        self.events_delivered += 1;
+                    }
+                    None => watches.push(watch),
+                }
             }
         }
     }
@@ -208,9 +220,44 @@ impl Tree {
         }
         self.zxid += 1;
         self.nodes.insert(path.to_owned(), ZNode { created_at: self.zxid, written_at: self.zxid, ..node });
-        // Of those who wait for it to exist.
         self.fire(path, Change::Written);
         Ok(())
+    }
+
+    /// The node at the path of a value. One without data that nobody has written to is none, as on ZooKeeper.
+    pub(super) fn value(&self, path: &str) -> Option<&ZNode> {
+        self.nodes.get(path).filter(|node| node.version > 0 || !node.data.is_empty())
+    }
+
+    /// Makes a value and its ancestors; tells its version.
+    pub(super) fn create_value(&mut self, path: &LockPath, data: Vec<u8>) -> Result<i32, StoreError> {
+        if self.value(path.as_str()).is_some() {
+            return Err(StoreErrorKind::NodeExists.into());
+        }
+        if self.nodes.contains_key(path.as_str()) {
+            return self.write_value(path, data, None);
+        }
+        for parent in path.parents() {
+            if !self.nodes.contains_key(parent) {
+                self.create_persistent(parent, vec![])?;
+            }
+        }
+        self.create_persistent(path.as_str(), data)?;
+        if self.value(path.as_str()).is_none() { self.write_value(path, vec![], None) } else { Ok(0) }
+    }
+
+    /// Writes a value; tells its version.
+    pub(super) fn write_value(
+        &mut self,
+        path: &LockPath,
+        data: Vec<u8>,
+        version: Option<i32>,
+    ) -> Result<i32, StoreError> {
+        self.write(path.as_str(), data, version)?;
+        let node = self.nodes.get_mut(path.as_str()).ok_or(StoreErrorKind::NoNode)?;
+        // It is not to be removed with the queue that has made it.
+        node.is_container = false;
+        Ok(node.version)
     }
 
     pub(super) fn write(&mut self, path: &str, data: Vec<u8>, version: Option<i32>) -> Result<(), StoreError> {
@@ -218,7 +265,7 @@ impl Tree {
         check_version(node, version)?;
         self.zxid += 1;
         node.data = data;
-        node.version += 1;
+        node.version = node.version.wrapping_add(1);
         node.written_at = self.zxid;
         self.fire(path, Change::Written);
         Ok(())
@@ -288,10 +335,11 @@ impl Tree {
 
     pub(super) fn watch(&mut self, id: SessionId, path: &str) -> Option<oneshot::Receiver<WatchEvent>> {
         let connection = self.sessions.get(&id)?.connection;
+        let awaits_creation = !self.nodes.contains_key(path);
         let (sender, receiver) = oneshot::channel();
         let watches = self.watches.entry(path.to_owned()).or_default();
         watches.retain(|watch| !watch.sender.is_closed());
-        watches.push(Watch { session: id, connection, sender });
+        watches.push(Watch { session: id, connection, awaits_creation, sender });
         Some(receiver)
     }
 

@@ -383,7 +383,7 @@ fn node(data: Vec<u8>, stat: &zk::Stat) -> Node {
     Node { data, owner, token: FencingToken::from(stat.czxid) }
 }
 
-fn multi_error(error: zk::MultiWriteError) -> StoreError {
+pub(super) fn multi_error(error: zk::MultiWriteError) -> StoreError {
     match error {
         zk::MultiWriteError::RequestFailed { source } => store_error(source),
         zk::MultiWriteError::OperationFailed { index, source } => store_error(source).at(index),
@@ -391,6 +391,6 @@ fn multi_error(error: zk::MultiWriteError) -> StoreError {
 }
 
 /// A reply that makes no sense: what was executed is not known.
-fn not_understood() -> StoreError {
+pub(super) fn not_understood() -> StoreError {
     StoreErrorKind::Unknown.into()
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Weak;
 
-use fairlock::QueuePath;
-use fairlock::store::{Change, Departure, Entered, Node, Operation, OwnNode, StoreError};
+use fairlock::store::{Change, Departure, Entered, Expected, Node, Operation, OwnNode, StoreError, Value};
+use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
 use tokio::task;
 
@@ -33,6 +33,9 @@ pub(super) enum Call {
     WriteBarrier,
     Touch,
     Commit { own: String, operations: Vec<Operation> },
+    ReadValue { path: LockPath },
+    WatchValue { path: LockPath, asker: Weak<()> },
+    WriteValue { path: LockPath, data: Vec<u8>, expected: Expected },
 }
 
 /// A departure that owns its data.
@@ -79,6 +82,9 @@ pub(super) enum Answer {
     Own(Vec<OwnNode>),
     Node(Option<Node>),
     Watched(Option<Watching>),
+    Value(Option<Value>),
+    WatchedValue(Option<Value>, oneshot::Receiver<Change>),
+    Version(i32),
 }
 
 /// A request by its kind.
@@ -94,6 +100,9 @@ pub(crate) enum CallKind {
     WriteBarrier,
     Touch,
     Commit,
+    ReadValue,
+    WatchValue,
+    WriteValue,
 }
 
 impl CallKind {
@@ -101,7 +110,12 @@ impl CallKind {
     pub(super) fn is_write(self) -> bool {
         matches!(
             self,
-            CallKind::Enter | CallKind::MakeQueue | CallKind::Leave | CallKind::WriteBarrier | CallKind::Commit
+            CallKind::Enter
+                | CallKind::MakeQueue
+                | CallKind::Leave
+                | CallKind::WriteBarrier
+                | CallKind::Commit
+                | CallKind::WriteValue
         )
     }
 }
@@ -112,6 +126,9 @@ impl Call {
         match self {
             Call::Inspect { name, .. } | Call::Watch { name, .. } | Call::Leave { name, .. } => name.clone(),
             Call::Commit { own, .. } => own.clone(),
+            Call::ReadValue { path } | Call::WatchValue { path, .. } | Call::WriteValue { path, .. } => {
+                path.to_string()
+            }
             _ => String::new(),
         }
     }
@@ -128,6 +145,9 @@ impl Call {
             Call::WriteBarrier => CallKind::WriteBarrier,
             Call::Touch => CallKind::Touch,
             Call::Commit { .. } => CallKind::Commit,
+            Call::ReadValue { .. } => CallKind::ReadValue,
+            Call::WatchValue { .. } => CallKind::WatchValue,
+            Call::WriteValue { .. } => CallKind::WriteValue,
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use fairlock::LossReason;
 use fairlock::store::memory::Memory;
-use fairlock::store::{OpenOptions, Session, SessionId, SessionState, Store, StoreError, StoreErrorKind};
+use fairlock::store::{OpenOptions, SessionId, SessionState, Store, StoreError, StoreErrorKind};
 use fastrand::Rng;
 use tokio::sync::{Notify, oneshot};
 use tokio::task;
@@ -150,11 +150,6 @@ impl Network {
         world.schedule(sample_at, Due::Sample);
         world.schedule_fault();
         Arc::new(Self { world: Mutex::new(world), bell: Notify::new() })
-    }
-
-    /// The session's end at the servers.
-    pub(crate) fn memory_of(&self, id: SessionId) -> Arc<dyn Session> {
-        self.lock().links[&id].memory.clone()
     }
 
     /// Works the agenda off, for ever.

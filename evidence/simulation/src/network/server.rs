@@ -1,11 +1,12 @@
 //! What the servers do with a request, and what of it the properties speak of.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use fairlock::QueuePath;
 use fairlock::queue::Sequence;
-use fairlock::store::{Change, Operation, Session, SessionId, Watched};
+use fairlock::store::{Change, Operation, Session, SessionId, Value, WatchEvent, Watched, WatchedValue};
+use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
 use tokio::task;
 
@@ -73,6 +74,12 @@ impl World {
             Call::Commit { own, operations } => {
                 at_once(session.commit(own, operations)).map(|()| self.committed(own, operations))
             }
+            Call::ReadValue { path } => at_once(session.read_value(path)).map(Answer::Value),
+            Call::WatchValue { path, asker } => at_once(session.watch_value(path))
+                .map(|WatchedValue { value, event }| self.watch_value(id, path, asker.clone(), value, event)),
+            Call::WriteValue { path, data, expected } => {
+                at_once(session.write_value(path, data, *expected)).map(Answer::Version)
+            }
         };
         self.collect_fired();
         reply
@@ -102,17 +109,9 @@ impl World {
     }
 
     fn watch(&mut self, id: SessionId, path: String, asker: Weak<()>, watched: Watched) -> Answer {
-        self.watches_placed += 1;
-        let number = self.watches_placed;
-        let (told, event) = oneshot::channel();
         let is_own = watched.node.owner == Some(id);
-        let mut watch = SimWatch { path: path.clone(), is_own, asker, event: watched.event, told, fired: None };
-        let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
-        let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
-        assert!(is_pending, "a new watch has not fired");
+        let event = self.place(id, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
-        link.watches.retain(|_, watch| watch.is_wanted());
-        link.watches.insert(number, watch);
         let watches = link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path).count();
         if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
             let tampered = self.book.is_tampered(lock);
@@ -120,6 +119,43 @@ impl World {
         }
         let escapes_first_look = is_own && self.rng.bool();
         Answer::Watched(Some(Watching { node: watched.node, event, escapes_first_look }))
+    }
+
+    fn watch_value(
+        &mut self,
+        id: SessionId,
+        path: &LockPath,
+        asker: Weak<()>,
+        value: Option<Value>,
+        event: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ) -> Answer {
+        // What has changed is for whoever is told to find out.
+        let event = Box::pin(async move {
+            event.await;
+            WatchEvent { change: Change::Written, continuous: false }
+        });
+        Answer::WatchedValue(value, self.place(id, path.to_string(), false, asker, event))
+    }
+
+    fn place(
+        &mut self,
+        id: SessionId,
+        path: String,
+        is_own: bool,
+        asker: Weak<()>,
+        event: Pin<Box<dyn Future<Output = WatchEvent> + Send>>,
+    ) -> oneshot::Receiver<Change> {
+        self.watches_placed += 1;
+        let number = self.watches_placed;
+        let (told, receiver) = oneshot::channel();
+        let mut watch = SimWatch { path, is_own, asker, event, told, fired: None };
+        let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
+        let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+        assert!(is_pending, "a new watch has not fired");
+        let link = self.links.get_mut(&id).expect("links stay");
+        link.watches.retain(|_, watch| watch.is_wanted());
+        link.watches.insert(number, watch);
+        receiver
     }
 
     fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
@@ -170,6 +206,7 @@ impl World {
                 continue;
             }
             let path = watch.path.clone();
+            let is_in_queue = path.rsplit_once('/').is_some_and(|(queue, _)| self.book.lock_of(queue).is_some());
             watch.fired = Some(event.change);
             let (is_own, is_heard) = (watch.is_own, watch.is_wanted());
             let is_served = link.is_served();
@@ -182,7 +219,7 @@ impl World {
             if self.sabotages(id, number, is_own) || !is_served {
                 continue;
             }
-            if !is_own && self.draws(FaultKind::Withheld, 50) {
+            if !is_own && is_in_queue && self.draws(FaultKind::Withheld, 50) {
                 continue;
             }
             self.push_down(id, Item::Event(number));

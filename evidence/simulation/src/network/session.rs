@@ -203,18 +203,34 @@ impl Session for SimSession {
         self.done(Call::Commit { own: own.to_owned(), operations: operations.to_vec() }).await
     }
 
-    // Values are no part of the queue protocol: they reach the servers at once.
-
     async fn read_value(&self, path: &LockPath) -> Result<Option<Value>, StoreError> {
-        self.network.memory_of(self.id).read_value(path).await
+        match self.call(Call::ReadValue { path: path.clone() }).await? {
+            Answer::Value(value) => Ok(value),
+            other => mismatch(&other),
+        }
     }
 
     async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
-        self.network.memory_of(self.id).watch_value(path).await
+        // Lives as long as somebody wants to know.
+        let asker = Arc::new(());
+        match self.call(Call::WatchValue { path: path.clone(), asker: Arc::downgrade(&asker) }).await? {
+            Answer::WatchedValue(value, event) => {
+                let event = Box::pin(async move {
+                    let _asker = asker;
+                    // Nobody is left to tell once the session has ended.
+                    let _: Result<Change, _> = event.await;
+                });
+                Ok(WatchedValue { value, event })
+            }
+            other => mismatch(&other),
+        }
     }
 
     async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
-        self.network.memory_of(self.id).write_value(path, data, expected).await
+        match self.call(Call::WriteValue { path: path.clone(), data: data.to_vec(), expected }).await? {
+            Answer::Version(version) => Ok(version),
+            other => mismatch(&other),
+        }
     }
 
     fn give_up(&self, reason: LossReason) {
