@@ -56,7 +56,7 @@ pub use self::driver::Progress;
 pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
     AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
-    LossNotice, Mutex, Order, ProgressReceiver, Role, Transaction, Validity,
+    LossNotice, Mutex, Order, ProgressReceiver, ReadGuard, Role, RwLock, Transaction, Validity, WriteGuard,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};

@@ -2,41 +2,83 @@
 
 use std::fmt;
 
-/// What the name of a contender for exclusive ownership starts with.
-pub(crate) const EXCLUSIVE_PREFIX: &str = "lock-";
+/// What a contender wants of the lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// To hold it alone.
+    #[default]
+    Exclusive,
+    /// To hold it together with others who share it.
+    Shared,
+}
 
-/// A contender's number in its queue: the lower, the earlier.
+impl Mode {
+    /// All of them.
+    pub const ALL: [Mode; 2] = [Mode::Exclusive, Mode::Shared];
+
+    /// What the name of such a contender's znode starts with.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Mode::Exclusive => "lock-",
+            Mode::Shared => "read-",
+        }
+    }
+}
+
+/// A contender's number in its queue: the lower, the earlier. It comes with the contender's [`Mode`], since both are in
+/// the name of its znode.
 ///
-/// The server takes it from the directory's change counter and pads it to ten digits. Servers up to 3.5 wrap it to
+/// The server takes the number from the directory's change counter and pads it to ten digits. Servers up to 3.5 wrap it to
 /// negative numbers after 2,147,483,647; such a name parses, so that it can be seen and refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sequence(i32);
+pub struct Sequence {
+    // First: order is by number.
+    number: i32,
+    mode: Mode,
+}
 
 impl Sequence {
+    /// The number and the mode of a contender.
+    pub const fn new(number: i32, mode: Mode) -> Self {
+        Self { number, mode }
+    }
+
     /// The number.
     pub const fn as_i32(self) -> i32 {
-        self.0
+        self.number
     }
 
-    /// The contender that entered just before, if nothing else was ever created in the directory in between.
+    /// What the contender wants.
+    pub const fn mode(self) -> Mode {
+        self.mode
+    }
+
+    /// Whether the contender holds, or wants to hold, the lock alone.
+    pub const fn is_exclusive(self) -> bool {
+        matches!(self.mode, Mode::Exclusive)
+    }
+
+    /// The contender that entered just before, if nothing else was ever created in the directory in between, and if it
+    /// is an exclusive one.
     pub(crate) const fn before(self) -> Option<Sequence> {
-        if self.0 <= 0 { None } else { Some(Sequence(self.0 - 1)) }
+        if self.number <= 0 { None } else { Some(Sequence::new(self.number - 1, Mode::Exclusive)) }
     }
 
-    /// The znode name of an exclusive contender with this number.
+    /// The contender's znode name.
     pub fn node_name(self) -> String {
-        format!("{EXCLUSIVE_PREFIX}{self}")
+        format!("{}{self}", self.mode.prefix())
     }
 
     /// Parses the name of a znode in a queue. `None`: the node is not one of this library's contenders.
     ///
     /// ```
-    /// use fairlock::queue::Sequence;
+    /// use fairlock::queue::{Mode, Sequence};
     /// assert_eq!(Sequence::of_node("lock-0000000042"), Some(Sequence::from(42)));
+    /// assert_eq!(Sequence::of_node("read-0000000042"), Some(Sequence::new(42, Mode::Shared)));
     /// assert_eq!(Sequence::of_node("lock-42"), None);
     /// ```
     pub fn of_node(name: &str) -> Option<Sequence> {
-        let digits = name.strip_prefix(EXCLUSIVE_PREFIX)?;
+        let (mode, digits) = Mode::ALL.iter().find_map(|&mode| Some((mode, name.strip_prefix(mode.prefix())?)))?;
         let number: i32 = digits.parse().ok()?;
         // Exactly as the server formats it: anything else was made by somebody else. Taken for a contender, it would
         // be waited for under a name that does not exist. Not compared as text: a list may be long.
@@ -44,20 +86,21 @@ impl Sequence {
             [b'-', unsigned @ ..] => number < 0 && (unsigned.len() == 9 || unsigned.len() == 10 && unsigned[0] != b'0'),
             unsigned => unsigned.len() == 10 && unsigned[0] != b'+',
         };
-        is_canonical.then_some(Sequence(number))
+        is_canonical.then_some(Sequence::new(number, mode))
     }
 }
 
+/// An exclusive contender with this number.
 impl From<i32> for Sequence {
     fn from(number: i32) -> Self {
-        Self(number)
+        Self::new(number, Mode::Exclusive)
     }
 }
 
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // As Java's `%010d`: a sign counts into the ten.
-        write!(f, "{:010}", self.0)
+        write!(f, "{:010}", self.number)
     }
 }
 
@@ -68,9 +111,12 @@ mod tests {
     #[test]
     fn names_of_contenders_round_trip() {
         for number in [0, 1, 42, 999_999_999, i32::MAX, i32::MIN, -2_147_483_000, -5] {
-            let sequence = Sequence::from(number);
-            assert_eq!(Sequence::of_node(&sequence.node_name()), Some(sequence), "{number}");
+            for mode in Mode::ALL {
+                let sequence = Sequence::new(number, mode);
+                assert_eq!(Sequence::of_node(&sequence.node_name()), Some(sequence), "{sequence:?}");
+            }
         }
+        assert_eq!(Sequence::new(42, Mode::Shared).node_name(), "read-0000000042");
         assert_eq!(Sequence::from(42).node_name(), "lock-0000000042");
         assert_eq!(Sequence::from(i32::MIN).node_name(), "lock--2147483648");
         assert_eq!(Sequence::from(-5).node_name(), "lock--000000005");
@@ -99,7 +145,9 @@ mod tests {
             "aa__lock__0000000001",
             "x-99-0000000001",
             "n_0000000001",
-            "read-0000000001",
+            "read-1",
+            "READ-0000000001",
+            "write-0000000001",
             "LOCK-0000000001",
         ] {
             assert_eq!(Sequence::of_node(name), None, "{name:?}");
@@ -112,5 +160,8 @@ mod tests {
         assert!(Sequence::from(-5) < Sequence::from(3));
         assert_eq!(Sequence::from(0).before(), None);
         assert_eq!(Sequence::from(7).before(), Some(Sequence::from(6)));
+        let shared = |number| Sequence::new(number, Mode::Shared);
+        assert!(shared(3) < Sequence::from(4) && Sequence::from(4) < shared(5), "whatever the mode");
+        assert_eq!(shared(7).before(), Some(Sequence::from(6)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::{Clock, ManualClock};
-use fairlock::queue::Limits;
+use fairlock::queue::{Limits, Mode};
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::store::{
     Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
@@ -113,9 +113,9 @@ impl Session for FaultySession {
         self.session.states()
     }
 
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
         self.hear()?;
-        self.session.enter(queue, ticket).await
+        self.session.enter(queue, mode, ticket).await
     }
 
     async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {

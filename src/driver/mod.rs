@@ -27,7 +27,7 @@ use self::requests::{Answer, Requests};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::{LockPath, QueuePath};
-use crate::queue::{Action, Event, Limits, Machine, Patience};
+use crate::queue::{Action, Event, Limits, Machine, Mode, Patience};
 use crate::session::{Pool, Seat};
 use crate::store::{Change, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
@@ -48,6 +48,7 @@ pub(crate) struct Attempt {
     pub(crate) lock: LockPath,
     pub(crate) queue: QueuePath,
     pub(crate) ticket: Ticket,
+    pub(crate) mode: Mode,
     pub(crate) patience: Patience,
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
@@ -100,7 +101,14 @@ impl Driver {
             machine: Machine::new(attempt.patience, attempt.limits),
             states: session.states(),
             started: session.clock().now(),
-            requests: Arc::new(Requests::new(session, attempt.pool, attempt.lock, attempt.queue, &attempt.ticket)),
+            requests: Arc::new(Requests::new(
+                session,
+                attempt.pool,
+                attempt.lock,
+                attempt.queue,
+                attempt.mode,
+                &attempt.ticket,
+            )),
             listener: Listener::Waiter(outcome),
             outstanding: None,
             own_watch_delay: None,

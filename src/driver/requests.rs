@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::BoxFuture;
 use crate::path::{LockPath, QueuePath};
-use crate::queue::{Event, LeaveForm, Sequence, sort_children};
+use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
 use crate::session::{Pool, Session};
 use crate::store::{Departure, Node, OwnNode, StoreError, StoreErrorKind, WatchEvent};
 use crate::ticket::Ticket;
@@ -45,6 +45,7 @@ pub(super) struct Requests {
     pool: Weak<Pool>,
     lock: LockPath,
     queue: QueuePath,
+    mode: Mode,
     ticket: Vec<u8>,
 }
 
@@ -54,9 +55,10 @@ impl Requests {
         pool: Weak<Pool>,
         lock: LockPath,
         queue: QueuePath,
+        mode: Mode,
         ticket: &Ticket,
     ) -> Self {
-        Self { session, pool, lock, queue, ticket: ticket.to_bytes() }
+        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes() }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -76,7 +78,8 @@ impl Requests {
     }
 
     pub(super) async fn enter(&self) -> Answer {
-        let reply = self.while_overloaded(|| self.session.write(self.session.store().enter(&self.queue, &self.ticket)));
+        let reply = self
+            .while_overloaded(|| self.session.write(self.session.store().enter(&self.queue, self.mode, &self.ticket)));
         match reply.await {
             Ok(entered) => Event::Entered(entered).into(),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Answer {

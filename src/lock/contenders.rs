@@ -16,11 +16,11 @@ const BARRIER_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contender {
-    /// The place in the queue, counted from 0, the holder's.
+    /// The place in the queue, counted from 0, the first holder's.
     pub position: usize,
     /// Whether it holds or waits.
     pub role: Role,
-    /// Its number in the queue.
+    /// Its number in the queue, and whether it shares the lock.
     pub sequence: Sequence,
     /// Its fencing token, should it be granted.
     pub token: FencingToken,
@@ -36,7 +36,7 @@ pub struct Contender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// First in the queue: it holds the lock, or is about to be told so.
+    /// First in the queue, or among the first who share the lock: it holds the lock, or is about to be told so.
     Holder,
     /// Somebody is ahead of it.
     Waiter,
@@ -83,10 +83,12 @@ pub(super) async fn list(session: &Session, queue: &QueuePath) -> Result<Vec<Con
             Err(error) => return Err(error),
         };
         let position = contenders.len();
+        let shares = |other: &Contender| !other.sequence.is_exclusive() && other.role == Role::Holder;
+        let holds = position == 0 || !sequence.is_exclusive() && contenders.iter().all(shares);
         let ticket = Ticket::parse(&node.data);
         contenders.push(Contender {
             position,
-            role: if position == 0 { Role::Holder } else { Role::Waiter },
+            role: if holds { Role::Holder } else { Role::Waiter },
             sequence,
             token: node.token,
             session: node.owner,

@@ -6,6 +6,7 @@ mod contenders;
 mod distributed;
 mod guard;
 mod mutex;
+mod rw_lock;
 mod transaction;
 
 pub use self::acquire::{AcquireOptions, ProgressReceiver};
@@ -14,4 +15,5 @@ pub use self::contenders::{Contender, Role};
 pub use self::distributed::{DistributedLock, Failover, Fencing, Guarantees, HeldLock, LossNotice, Order};
 pub use self::guard::{Guard, Validity};
 pub use self::mutex::Mutex;
+pub use self::rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use self::transaction::Transaction;

@@ -12,7 +12,7 @@ use super::guard::Guard;
 use crate::driver::{self, Attempt};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
-use crate::queue::{Patience, sort_children};
+use crate::queue::{Mode, Patience, Sequence, sort_children};
 use crate::session::Pool;
 use crate::store::StoreErrorKind;
 use crate::ticket::{Identity, Ticket};
@@ -99,13 +99,17 @@ impl Mutex {
     /// # Cancel safety
     ///
     /// As [`Mutex::acquire`].
-    pub async fn acquire_with(&self, mut options: AcquireOptions) -> Result<Guard, Error> {
+    pub async fn acquire_with(&self, options: AcquireOptions) -> Result<Guard, Error> {
+        self.acquire_as(Mode::Exclusive, options).await
+    }
+
+    pub(super) async fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> Result<Guard, Error> {
         if options.hold_limit().is_some_and(|limit| limit.is_zero()) {
             let reason = "a lock cannot be held for no time at all; give a longer limit".into();
             return Err(Error::InvalidConfig { reason });
         }
         let limit = options.take_timeout();
-        let granted = self.contend(Patience::Wait, options);
+        let granted = self.contend(mode, Patience::Wait, options);
         let Some(limit) = limit else { return granted.await };
         match tokio::time::timeout(limit, granted).await {
             Ok(granted) => granted,
@@ -126,14 +130,20 @@ impl Mutex {
     ///
     /// As [`Mutex::acquire`].
     pub async fn try_acquire(&self) -> Result<Option<Guard>, Error> {
+        self.try_acquire_as(Mode::Exclusive).await
+    }
+
+    pub(super) async fn try_acquire_as(&self, mode: Mode) -> Result<Option<Guard>, Error> {
         let session = self.shared.pool.session().await?;
+        // What it would wait for, had it entered now.
+        let is_in_the_way = |other: &Sequence| mode == Mode::Exclusive || other.is_exclusive();
         match session.read_surely(|| session.store().survey(&self.queue)).await {
-            Ok(names) if !sort_children(&names).contenders.is_empty() => return Ok(None),
+            Ok(names) if sort_children(&names).contenders.iter().any(is_in_the_way) => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == StoreErrorKind::NoNode => {}
             Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
         }
-        match self.contend(Patience::Try, AcquireOptions::default()).await {
+        match self.contend(mode, Patience::Try, AcquireOptions::default()).await {
             Ok(guard) => Ok(Some(guard)),
             // Somebody entered between the look and the attempt.
             Err(Error::Timeout { .. }) => Ok(None),
@@ -199,12 +209,13 @@ impl Mutex {
             .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
-    async fn contend(&self, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
+    async fn contend(&self, mode: Mode, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
         let path_bytes = self.queue.as_str().len() + NODE_NAME_BYTES;
         let attempt = Attempt {
             lock: self.path.clone(),
             queue: self.queue.clone(),
             ticket: Ticket::new(self.shared.identity.clone(), self.shared.clock.unix_millis()),
+            mode,
             patience,
             limits: self.shared.limits,
             seat: self.shared.pool.seat(WATCHED_PATHS, path_bytes).await?,

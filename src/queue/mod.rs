@@ -61,4 +61,4 @@ mod tests;
 pub use self::event::{Action, Event, Failure, LeaveForm, Proof};
 pub use self::machine::{Limits, Machine, Patience};
 pub use self::survey::{Survey, sort_children};
-pub use crate::name::Sequence;
+pub use crate::name::{Mode, Sequence};

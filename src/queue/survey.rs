@@ -29,12 +29,14 @@ pub fn sort_children(names: &[String]) -> Survey {
     survey
 }
 
-/// The nearest contender ahead of `own`; `Err` if `own` is not in the list.
+/// The nearest contender ahead that keeps `own` from holding the lock: of those who share it, only an exclusive one. `Err` if
+/// `own` is not in the list.
 pub(super) fn nearest_ahead(contenders: &[Sequence], own: Sequence) -> Result<Option<Sequence>, NotListed> {
     if !contenders.contains(&own) {
         return Err(NotListed);
     }
-    Ok(contenders.iter().copied().filter(|&other| other < own).max())
+    let is_in_the_way = |other: &Sequence| *other < own && (own.is_exclusive() || other.is_exclusive());
+    Ok(contenders.iter().copied().filter(is_in_the_way).max())
 }
 
 /// The own node is missing in a list.
@@ -44,6 +46,7 @@ pub(super) struct NotListed;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Mode;
 
     fn numbers(of: &[i32]) -> Vec<Sequence> {
         of.iter().copied().map(Sequence::from).collect()
@@ -64,5 +67,17 @@ mod tests {
         assert_eq!(nearest_ahead(&contenders, 999_999_999.into()), Ok(Some(5.into())));
         assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(None));
         assert_eq!(nearest_ahead(&contenders, 6.into()), Err(NotListed));
+    }
+
+    #[test]
+    fn who_shares_waits_for_the_nearest_exclusive_one_and_who_does_not_for_anybody() {
+        let shared = |number| Sequence::new(number, Mode::Shared);
+        let contenders = [shared(1), 2.into(), shared(3), shared(4), 5.into(), 6.into()];
+        assert_eq!(nearest_ahead(&contenders, shared(1)), Ok(None));
+        assert_eq!(nearest_ahead(&contenders, 2.into()), Ok(Some(shared(1))));
+        assert_eq!(nearest_ahead(&contenders, shared(4)), Ok(Some(2.into())));
+        assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(Some(shared(4))));
+        assert_eq!(nearest_ahead(&contenders, 6.into()), Ok(Some(5.into())));
+        assert_eq!(nearest_ahead(&contenders, 4.into()), Err(NotListed), "of another mode it is another's");
     }
 }

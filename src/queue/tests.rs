@@ -1,6 +1,6 @@
 //! The machine, situation by situation: events in, actions out.
 
-use super::{Action, Event, Failure, LeaveForm, Limits, Machine, Patience, Proof, Sequence};
+use super::{Action, Event, Failure, LeaveForm, Limits, Machine, Mode, Patience, Proof, Sequence};
 use crate::error::LossReason;
 use crate::store::{Entered, Neighbours, OwnNode};
 use crate::token::FencingToken;
@@ -619,4 +619,89 @@ fn a_machine_says_where_it_stands() {
     waiter.handle(Event::Tick);
     waiter.handle(Event::Verified { exists: false });
     assert_eq!(standing(&waiter), (None, false, false, false, false, true), "gone");
+}
+
+fn shared(number: i32) -> Sequence {
+    Sequence::new(number, Mode::Shared)
+}
+
+fn entered_to_share(number: i32, neighbours: Neighbours) -> Event {
+    Event::Entered(Entered { sequence: shared(number), token: node(number).token, neighbours })
+}
+
+fn sharing_with_others() -> Machine {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered_to_share(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey]),
+            (Event::OwnWatchPlaced, vec![]),
+            (Event::Surveyed(vec![shared(5), shared(6), shared(7), 8.into()]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+    machine
+}
+
+#[test]
+fn who_shares_is_granted_beside_others_who_share() {
+    let mut machine = sharing_with_others();
+    play(
+        &mut machine,
+        [
+            // Whoever waits for it must look who else is there: no baton.
+            (Event::Release, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Released, Action::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn who_shares_waits_for_the_nearest_exclusive_one_and_believes_its_baton() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered_to_share(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey]),
+            (Event::OwnWatchPlaced, vec![]),
+            (Event::Surveyed(vec![3.into(), 4.into(), shared(6), shared(7)]), vec![Action::PlaceWatch(4.into())]),
+            (Event::WatchPlaced, vec![]),
+            (BATON, vec![Action::Grant(Proof::Baton)]),
+        ],
+    );
+}
+
+#[test]
+fn a_write_to_the_node_of_one_who_shares_is_no_baton() {
+    let mut machine = machine();
+    play(
+        &mut machine,
+        [
+            (entered(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::PlaceWatch(6.into())]),
+            (Event::OwnWatchPlaced, vec![]),
+            (Event::WatchMissing, vec![Action::Survey]),
+            (Event::Surveyed(vec![shared(5), shared(6), 7.into()]), vec![Action::PlaceWatch(shared(6))]),
+            (Event::WatchPlaced, vec![]),
+            (BATON, vec![Action::Survey]),
+            (Event::Surveyed(vec![shared(5), 7.into()]), vec![Action::PlaceWatch(shared(5))]),
+            (Event::WatchPlaced, vec![]),
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (surveyed(&[7]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn who_shares_and_cannot_close_the_queue_withdraws_without_a_baton() {
+    let limits = Limits { heal_from: 7.into(), ..Limits::default() };
+    let mut machine = Machine::new(Patience::Wait, limits);
+    play(
+        &mut machine,
+        [
+            (entered_to_share(7, Neighbours::None), vec![Action::Grant(Proof::Alone), Action::PlaceOwnWatch]),
+            (Event::OwnWatchPlaced, vec![]),
+            (Event::Release, vec![Action::Leave(LeaveForm::CloseQueue)]),
+            (Event::Refused, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Released, Action::Finish]),
+        ],
+    );
 }

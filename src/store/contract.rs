@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{Change, Departure, Neighbours, Operation, Session, SessionState, StoreErrorKind, Watched};
+use crate::name::Mode;
 use crate::path::QueuePath;
 
 /// How long anything may take that should happen at once.
@@ -58,7 +59,7 @@ pub async fn check_all(harness: &dyn Harness) {
 }
 
 async fn entered(session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> (String, super::Entered) {
-    let entered = session.enter(queue, ticket).await.expect("entering an existing queue succeeds");
+    let entered = session.enter(queue, Mode::Exclusive, ticket).await.expect("entering an existing queue succeeds");
     (entered.sequence.node_name(), entered)
 }
 
@@ -80,7 +81,7 @@ async fn change(watched: Watched) -> Change {
 pub async fn entering_needs_a_queue(harness: &dyn Harness) {
     let session = harness.session().await;
     let queue = harness.unused_queue();
-    let error = session.enter(&queue, b"t").await.expect_err("there is no queue");
+    let error = session.enter(&queue, Mode::Exclusive, b"t").await.expect_err("there is no queue");
     assert_eq!(error.kind(), StoreErrorKind::NoNode);
     assert_eq!(session.survey(&queue).await.expect_err("still none").kind(), StoreErrorKind::NoNode);
     assert!(session.inspect(&queue, "lock-0000000000").await.expect("a look").is_none());
@@ -181,7 +182,7 @@ pub async fn the_end_of_a_session_deletes_its_nodes_with_a_delete_event(harness:
     let mut states = doomed.states();
     let ended = states.wait_for(|state| matches!(state, SessionState::Ended(_)));
     timeout(PATIENCE, ended).await.expect("the session learns of its end").expect("its state");
-    let error = doomed.enter(&queue, b"t").await.expect_err("nothing works any more");
+    let error = doomed.enter(&queue, Mode::Exclusive, b"t").await.expect_err("nothing works any more");
     assert!(matches!(error.kind(), StoreErrorKind::Ended(_)), "{error:?}");
 }
 

@@ -30,7 +30,7 @@ pub use self::value::{Expected, Value, WatchedValue};
 use crate::clock::Clock;
 use crate::error::LossReason;
 use crate::lock::Guarantees;
-use crate::name::Sequence;
+use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
 use crate::token::FencingToken;
 
@@ -95,7 +95,7 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreErrorKind::NoNode`] if the queue does not exist.
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError>;
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError>;
 
     /// Makes the queue and its ancestors, in a form that the store removes by itself some time after the queue has
     /// become empty, if it can do that. An existing queue is no error.

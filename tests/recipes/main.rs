@@ -9,3 +9,4 @@ mod hold_limit;
 mod multi;
 mod reentrant;
 mod release_requests;
+mod rw_lock;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fairlock::queue::Mode;
 use fairlock::store::contract::{self, Harness};
 use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::store::{OpenOptions, Session, SessionId, Store};
@@ -37,7 +38,7 @@ impl Harness for ServerHarness {
         let probe = format!("{}-expiry", path.as_str().replace('/', "-"));
         // An ephemeral node of the session shows when the server has ended it.
         session.make_queue(&path).await.expect("a queue");
-        session.enter(&path, probe.as_bytes()).await.expect("entered");
+        session.enter(&path, Mode::Exclusive, probe.as_bytes()).await.expect("entered");
         self.proxies.lock().expect("no panic")[&session.id()].swallow(Direction::Both);
         bed::soon(async {
             while !watcher.list_children(path.as_str()).await.is_ok_and(|names| names.is_empty()) {

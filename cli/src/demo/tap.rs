@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
-use fairlock::queue::Sequence;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
     Store, StoreError, Value, WatchLimits, Watched, WatchedValue,
@@ -85,8 +85,8 @@ impl Session for TappedSession {
         self.session.states()
     }
 
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
-        let entered = self.session.enter(queue, ticket).await?;
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
+        let entered = self.session.enter(queue, mode, ticket).await?;
         self.line.send(Fact::Entered);
         Ok(entered)
     }

@@ -33,7 +33,7 @@ impl Machine {
             // From the form that asks most of the store to the one that asks least.
             Event::Refused => match form {
                 // The baton is for holders only.
-                LeaveForm::CloseQueue if self.granted => self.leave(LeaveForm::Release, self.ending),
+                LeaveForm::CloseQueue if self.passes_the_baton() => self.leave(LeaveForm::Release, self.ending),
                 LeaveForm::CloseQueue => self.leave(LeaveForm::Withdraw, self.ending),
                 LeaveForm::Release => self.leave(LeaveForm::Withdraw, self.ending),
                 LeaveForm::Withdraw => self.get_stuck(Chore::Withdraw),
@@ -181,6 +181,14 @@ impl Machine {
     }
 
     pub(super) fn release_form(&self) -> LeaveForm {
-        if self.own().sequence >= self.limits.heal_from { LeaveForm::CloseQueue } else { LeaveForm::Release }
+        if self.own().sequence >= self.limits.heal_from {
+            return LeaveForm::CloseQueue;
+        }
+        if self.passes_the_baton() { LeaveForm::Release } else { LeaveForm::Withdraw }
+    }
+
+    /// Whether its leaving means that whoever waits for it is next: of those who share the lock, others may be left.
+    fn passes_the_baton(&self) -> bool {
+        self.granted && self.own().sequence.is_exclusive()
     }
 }

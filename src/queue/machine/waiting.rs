@@ -83,7 +83,10 @@ impl Machine {
             Patience::Wait => self.place_own_watch(),
         };
         actions.push(match (self.patience, neighbours, node.sequence.before()) {
-            (Patience::Wait, Neighbours::Some, Some(before)) => self.place_watch(before),
+            // Whoever shares the lock may have nobody to wait for.
+            (Patience::Wait, Neighbours::Some, Some(before)) if node.sequence.is_exclusive() => {
+                self.place_watch(before)
+            }
             _ => self.survey(),
         });
         actions
@@ -144,7 +147,9 @@ impl Machine {
 
     pub(super) fn waiting(&mut self, ahead: Sequence, event: Event) -> Vec<Action> {
         match event {
-            Event::PredecessorReleased { continuous } if self.may_believe_baton(continuous) => self.grant(Proof::Baton),
+            Event::PredecessorReleased { continuous } if ahead.is_exclusive() && self.may_believe_baton(continuous) => {
+                self.grant(Proof::Baton)
+            }
             Event::PredecessorReleased { .. } | Event::PredecessorGone => vec![self.survey()],
             // A look at one node costs the same however long the queue; a survey by every waiter would not.
             Event::Tick => {

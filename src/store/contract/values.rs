@@ -3,6 +3,7 @@
 use tokio::time::timeout;
 
 use super::{Harness, PATIENCE, queue_of};
+use crate::name::Mode;
 use crate::path::LockPath;
 use crate::store::{Departure, Expected, Operation, Session, StoreErrorKind, Value, WatchedValue};
 
@@ -158,7 +159,7 @@ pub async fn a_value_where_a_queue_was_first_stays(harness: &dyn Harness) {
     assert_eq!(one.read_value(&path).await.expect("a look"), None);
     let watch = watched(&*two, &path).await;
     assert_eq!(watch.value, None);
-    let entered = one.enter(&queue, b"t").await.expect("entered");
+    let entered = one.enter(&queue, Mode::Exclusive, b"t").await.expect("entered");
     let version = two.write_value(&path, b"1", Expected::Absent).await.expect("made while the lock is held");
     told(watch).await;
     let error = one.write_value(&path, b"2", Expected::Absent).await.expect_err("it is there");

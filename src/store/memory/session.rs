@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::tree::{Tree, ZNode};
 use super::{Loss, Memory, Request};
 use crate::error::LossReason;
+use crate::name::Mode;
 use crate::path::{LockPath, QueuePath};
 use crate::store::{
     Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
@@ -78,9 +79,10 @@ impl Session for MemorySession {
         self.states.clone()
     }
 
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
         self.request(Request::Enter, |tree| {
-            let (sequence, zxid, has_siblings) = tree.create_numbered(self.id, queue.as_str(), ticket.to_vec())?;
+            let (sequence, zxid, has_siblings) =
+                tree.create_numbered(self.id, queue.as_str(), mode, ticket.to_vec())?;
             let neighbours = if has_siblings { Neighbours::Some } else { Neighbours::None };
             Ok(Entered { sequence, token: FencingToken::from(zxid), neighbours })
         })

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Loss, Request};
 use crate::clock::Timestamp;
 use crate::error::LossReason;
-use crate::name::{EXCLUSIVE_PREFIX, Sequence};
+use crate::name::{Mode, Sequence};
 use crate::path::LockPath;
 use crate::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind, WatchEvent};
 
@@ -184,14 +184,15 @@ impl Tree {
         &mut self,
         owner: SessionId,
         parent: &str,
+        mode: Mode,
         data: Vec<u8>,
     ) -> Result<(Sequence, i64, bool), StoreError> {
         let directory = self.nodes.get(parent).ok_or(StoreErrorKind::NoNode)?;
         if directory.owner.is_some() {
             return Err(StoreErrorKind::EphemeralParent.into());
         }
-        let sequence = Sequence::from(directory.next_sequence);
-        let path = format!("{parent}/{EXCLUSIVE_PREFIX}{sequence}");
+        let sequence = Sequence::new(directory.next_sequence, mode);
+        let path = format!("{parent}/{}", sequence.node_name());
         self.create(&path, ZNode { data, owner: Some(owner), ..ZNode::default() })?;
         let has_siblings = self.nodes.get(parent).is_some_and(|directory| directory.children.len() > 1);
         Ok((sequence, self.zxid, has_siblings))

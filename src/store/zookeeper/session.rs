@@ -13,7 +13,7 @@ use zookeeper_client as zk;
 use super::states::{end, forward_states};
 use super::{Access, store_error, values};
 use crate::error::{Error, LossReason};
-use crate::name::{EXCLUSIVE_PREFIX, Sequence};
+use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
 use crate::store::{
     Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
@@ -91,11 +91,18 @@ impl ZooKeeperSession {
     }
 
     /// Enters without the transaction, where the directory's data may not be written.
-    async fn enter_plainly(&self, client: &zk::Client, prefix: &str, ticket: &[u8]) -> Result<Entered, StoreError> {
+    async fn enter_plainly(
+        &self,
+        client: &zk::Client,
+        queue: &QueuePath,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<Entered, StoreError> {
         let acls = self.acls();
         let options = zk::CreateMode::EphemeralSequential.with_acls(zk::Acls::new(&acls));
-        let (stat, number) = client.create(prefix, ticket, &options).await.map_err(store_error)?;
-        let sequence = i32::try_from(number.into_i64()).map(Sequence::from).map_err(|_| not_understood())?;
+        let (stat, number) = client.create(&queue.join(mode.prefix()), ticket, &options).await.map_err(store_error)?;
+        let number = i32::try_from(number.into_i64()).map_err(|_| not_understood())?;
+        let sequence = Sequence::new(number, mode);
         // Servers before 3.5 do not tell; the node then counts as one whose reply was lost, and is found again.
         if stat.is_invalid() {
             return Err(not_understood());
@@ -151,9 +158,9 @@ impl Session for ZooKeeperSession {
         self.states.subscribe()
     }
 
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
         let client = self.client()?;
-        let prefix = queue.join(EXCLUSIVE_PREFIX);
+        let prefix = queue.join(mode.prefix());
         let acls = self.acls();
         let results = {
             let mut writer = client.new_multi_writer();
@@ -165,7 +172,7 @@ impl Session for ZooKeeperSession {
         let results = match results {
             Ok(results) => results,
             Err(zk::MultiWriteError::OperationFailed { index: 1, source: zk::Error::NoAuth }) => {
-                return self.enter_plainly(&client, &prefix, ticket).await;
+                return self.enter_plainly(&client, queue, mode, ticket).await;
             }
             Err(error) => return Err(multi_error(error)),
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 
+use fairlock::queue::Mode;
 use fairlock::store::{Change, Departure, Entered, Expected, Node, Operation, OwnNode, StoreError, Value};
 use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
@@ -23,7 +24,7 @@ pub(super) type Reply = Result<Answer, StoreError>;
 /// What is asked for: the methods of a store's session.
 #[derive(Debug)]
 pub(super) enum Call {
-    Enter { queue: QueuePath, ticket: Vec<u8> },
+    Enter { queue: QueuePath, mode: Mode, ticket: Vec<u8> },
     MakeQueue { queue: QueuePath },
     Survey { queue: QueuePath },
     FindOwn { queue: QueuePath, ticket: Vec<u8> },

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use fairlock::queue::Sequence;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::{Change, Operation, Session, SessionId, Value, WatchEvent, Watched, WatchedValue};
 use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
@@ -40,7 +40,7 @@ impl World {
             _ => {}
         }
         let reply = match &request.call {
-            Call::Enter { queue, ticket } => self.enter(&*session, queue, ticket, request.sender),
+            Call::Enter { queue, mode, ticket } => self.enter(&*session, queue, *mode, ticket, request.sender),
             Call::MakeQueue { queue } => self.make_queue(&*session, queue),
             Call::Survey { queue } => at_once(session.survey(queue)).map(|mut names| {
                 let lacks = self.plan.sabotage == Some(Sabotage::SurveyLacksOne) && self.rng.u8(..10) == 0;
@@ -85,11 +85,18 @@ impl World {
         reply
     }
 
-    fn enter(&mut self, session: &dyn Session, queue: &QueuePath, ticket: &[u8], attempt: Option<task::Id>) -> Reply {
+    fn enter(
+        &mut self,
+        session: &dyn Session,
+        queue: &QueuePath,
+        mode: Mode,
+        ticket: &[u8],
+        attempt: Option<task::Id>,
+    ) -> Reply {
         if let Some(attempt) = attempt {
             self.attempts.entry(attempt).or_default();
         }
-        let entered = at_once(session.enter(queue, ticket))?;
+        let entered = at_once(session.enter(queue, mode, ticket))?;
         let id = session.id();
         let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
         if let Some(lock) = self.book.lock_of(queue.as_str()) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
+use fairlock::queue::Mode;
 use fairlock::store::memory::Memory;
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
@@ -130,8 +131,8 @@ impl Session for SimSession {
         lock(&self.states).subscribe()
     }
 
-    async fn enter(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Entered, StoreError> {
-        match self.call(Call::Enter { queue: queue.clone(), ticket: ticket.to_vec() }).await? {
+    async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
+        match self.call(Call::Enter { queue: queue.clone(), mode, ticket: ticket.to_vec() }).await? {
             Answer::Entered(entered) => Ok(entered),
             other => mismatch(&other),
         }

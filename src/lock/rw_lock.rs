@@ -1,0 +1,310 @@
+//! The read-write lock: many who share it, or one who holds it alone, first come, first served.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::time::Duration;
+
+use super::acquire::AcquireOptions;
+use super::client::Fairlock;
+use super::contenders::Contender;
+use super::guard::{Guard, Validity};
+use super::mutex::Mutex;
+use crate::error::{Error, LossReason};
+use crate::path::LockPath;
+use crate::queue::Mode;
+use crate::token::FencingToken;
+
+/// A distributed read-write lock, made by [`Fairlock::rw_lock`].
+///
+/// * **Fair to both**: readers and writers stand in one queue. A reader is granted when no writer is ahead of it, a writer
+///   when nobody is. So a writer that waits is not overtaken by readers that come later.
+/// * **No herd**: a reader waits for the nearest writer ahead only, a writer for its predecessor. A writer that releases tells
+///   the readers behind it, who all may go on, or the next writer, who needs no request then; a reader that releases tells nobody
+///   but the writer that waits for it.
+/// * **Fenced**: tokens rise in the order of the queue. A resource that checks the tokens of *writes* is safe from late
+///   writers. A reader's token says what it may rely on having been written; it is no token for writing.
+/// * The writer's side is the [`Mutex`] of the same path: whoever takes that waits for readers, and readers for it.
+///
+/// Not reentrant, and a reader that waits for the writer's side of the same lock waits for itself.
+///
+/// Clones are the same lock.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
+/// # use fairlock::{Fairlock, store::memory::Memory};
+/// # let locks = Fairlock::builder().open(Memory::new()).await?;
+/// let lock = locks.rw_lock("/catalogue")?;
+/// let (one, other) = (lock.read().await?, lock.read().await?);
+/// assert!(lock.try_write().await?.is_none());
+/// one.release().await?;
+/// other.release().await?;
+/// let writer = lock.write().await?;
+/// assert!(lock.try_read().await?.is_none());
+/// writer.release().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RwLock {
+    mutex: Mutex,
+}
+
+impl Fairlock {
+    /// A read-write lock. Cheap: nothing is sent until it is acquired.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidPath`] if the path is malformed.
+    pub fn rw_lock(&self, path: &str) -> Result<RwLock, Error> {
+        Ok(RwLock { mutex: self.mutex(path)? })
+    }
+}
+
+impl RwLock {
+    /// The path of the lock.
+    pub fn path(&self) -> &LockPath {
+        self.mutex.path()
+    }
+
+    /// Waits until no writer is ahead, and shares the lock with other readers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn read(&self) -> Result<ReadGuard, Error> {
+        self.read_with(AcquireOptions::default()).await
+    }
+
+    /// Waits until nobody is ahead, and holds the lock alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn write(&self) -> Result<WriteGuard, Error> {
+        self.write_with(AcquireOptions::default()).await
+    }
+
+    /// As [`RwLock::read`], for at most this long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire_timeout`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn read_timeout(&self, limit: Duration) -> Result<ReadGuard, Error> {
+        self.read_with(AcquireOptions::default().timeout(limit)).await
+    }
+
+    /// As [`RwLock::write`], for at most this long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire_timeout`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn write_timeout(&self, limit: Duration) -> Result<WriteGuard, Error> {
+        self.write_with(AcquireOptions::default().timeout(limit)).await
+    }
+
+    /// As [`RwLock::read`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire_with`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn read_with(&self, options: AcquireOptions) -> Result<ReadGuard, Error> {
+        Ok(ReadGuard { guard: self.mutex.acquire_as(Mode::Shared, options).await? })
+    }
+
+    /// As [`RwLock::write`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire_with`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn write_with(&self, options: AcquireOptions) -> Result<WriteGuard, Error> {
+        Ok(WriteGuard { guard: self.mutex.acquire_as(Mode::Exclusive, options).await? })
+    }
+
+    /// Shares the lock if no writer has it or waits for it; `None` if one does.
+    ///
+    /// Costs as [`Mutex::try_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn try_read(&self) -> Result<Option<ReadGuard>, Error> {
+        Ok(self.mutex.try_acquire_as(Mode::Shared).await?.map(|guard| ReadGuard { guard }))
+    }
+
+    /// Takes the lock alone if nobody has it or waits for it; `None` if somebody does.
+    ///
+    /// Costs as [`Mutex::try_acquire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Mutex::acquire`].
+    pub async fn try_write(&self) -> Result<Option<WriteGuard>, Error> {
+        Ok(self.mutex.try_acquire_as(Mode::Exclusive).await?.map(|guard| WriteGuard { guard }))
+    }
+
+    /// Lists readers and writers in their order, those who hold the lock first; see [`Mutex::contenders`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mutex::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Only reads; may be dropped at any time.
+    pub async fn contenders(&self) -> Result<Vec<Contender>, Error> {
+        self.mutex.contenders().await
+    }
+
+    /// The writer's side: the lock of this path that is held alone.
+    pub fn as_mutex(&self) -> &Mutex {
+        &self.mutex
+    }
+}
+
+impl fmt::Debug for RwLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RwLock").field(&self.path().as_str()).finish()
+    }
+}
+
+/// A read-write lock held by a writer, alone. Dropping it releases the lock.
+///
+/// It gives access to the [`Guard`], with everything that one has.
+#[must_use = "if unused, the lock is released immediately"]
+#[clippy::has_significant_drop]
+#[derive(Debug)]
+pub struct WriteGuard {
+    guard: Guard,
+}
+
+impl WriteGuard {
+    /// Releases the lock and waits until it is certain that it is released; see [`Guard::release`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::release`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Guard::release`].
+    pub fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
+        self.guard.release()
+    }
+}
+
+impl Deref for WriteGuard {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+/// A read-write lock shared by a reader. Dropping it releases the reader's share.
+///
+/// It tells of its loss like a [`Guard`], and has no transactions: it is no licence to write.
+#[must_use = "if unused, the share is released immediately"]
+#[clippy::has_significant_drop]
+#[derive(Debug)]
+pub struct ReadGuard {
+    guard: Guard,
+}
+
+impl ReadGuard {
+    /// The path of the lock.
+    pub fn path(&self) -> &LockPath {
+        self.guard.path()
+    }
+
+    /// The token of this share: higher than that of every writer before it, lower than that of every writer after it.
+    pub fn fencing_token(&self) -> FencingToken {
+        self.guard.fencing_token()
+    }
+
+    /// Whether the share may be relied upon now; see [`Guard::is_valid`].
+    pub fn is_valid(&self) -> bool {
+        self.guard.is_valid()
+    }
+
+    /// Why the share is lost; `None` while it may be relied upon.
+    pub fn loss(&self) -> Option<LossReason> {
+        self.guard.loss()
+    }
+
+    /// Whether the share is held, in doubt, or lost.
+    pub fn validity(&self) -> Validity {
+        self.guard.validity()
+    }
+
+    /// How much longer the share may be relied upon if nothing more is heard from the servers; zero once it is lost.
+    pub fn valid_for(&self) -> Duration {
+        self.guard.valid_for()
+    }
+
+    /// Waits until the share is lost, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again; a loss is never missed.
+    pub async fn lost(&self) -> LossReason {
+        self.guard.lost().await
+    }
+
+    /// Runs the work as long as the share is held; see [`Guard::protect`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`] if the share was lost before the work was done.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the work's future; the share stays held.
+    pub async fn protect<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        self.guard.protect(work).await
+    }
+
+    /// Releases the share and waits until it is certain that it is released; see [`Guard::release`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::release`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Guard::release`].
+    pub fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
+        self.guard.release()
+    }
+}
