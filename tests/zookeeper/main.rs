@@ -13,3 +13,4 @@ mod link_delay;
 mod loss;
 mod lost_replies;
 mod sessions;
+mod values;
