@@ -86,6 +86,18 @@ impl Scene {
     }
 }
 
+#[tokio::test]
+async fn an_update_is_one_read_and_one_transaction() {
+    let scene = Scene::new().await;
+    let proxy = proxy().await;
+    let counter = counter(&proxy.address(), &scene.path).await;
+    proxy.reset_counts();
+    counter.update(UpdateOptions::default(), plus_one).await.expect("updated");
+    let counts = proxy.counts();
+    assert_eq!((counts.request(Operation::GetData), counts.request(Operation::Multi)), (1, 1), "{counts}");
+    assert_eq!(counts.requests(), 2, "{counts}");
+}
+
 /// Updates while the connection breaks; the update is applied once, computed so many times.
 async fn updating_survives(trap: impl Fn(&Proxy) -> Trap, computed: u32) {
     let scene = Scene::new().await;
