@@ -95,8 +95,8 @@ impl Versioned {
     /// # Errors
     ///
     /// * [`Error::Conflict`] if there is one; nothing was written,
-    /// * [`Error::UnknownOutcome`] on connection loss: it may have been written, now or later; read back before repeating
-    ///   it, and do not take another's equal data for your own,
+    /// * [`Error::UnknownOutcome`] on connection loss, or if the session ends: it may have been written, now or later; read
+    ///   back before repeating it, and do not take another's equal data for your own,
     /// * [`Error::TooLarge`] if the data exceeds 1,000,000 bytes; nothing was sent,
     /// * [`Error::Unreachable`], [`Error::NoPermission`], [`Error::UnderEphemeral`], [`Error::QuotaExceeded`],
     ///   [`Error::ReadOnly`], [`Error::Closed`] as they say.
