@@ -5,7 +5,7 @@ use std::process::Command;
 
 use fairlock_testcontainers::Server;
 
-const EXAMPLES: [&str; 3] = ["plain_lock", "fenced_write", "one_of_many"];
+const EXAMPLES: [&str; 4] = ["plain_lock", "fenced_write", "one_of_many", "config_update"];
 
 /// The program of an example. `cargo test` builds it beside the tests; `cargo test --test examples` does not.
 fn program(example: &str) -> PathBuf {

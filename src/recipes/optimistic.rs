@@ -43,7 +43,7 @@ const BYTES_MAX: usize = 1_000_000;
 /// let second = limit.write(&first, "20").await?;
 /// // Whoever has read the first may not write any more.
 /// assert!(matches!(limit.write(&first, "30").await, Err(Error::Conflict { .. })));
-/// assert_eq!(limit.read().await?, Some(second));
+/// assert_eq!(limit.read().await?.map(|found| found.version()), Some(second.version()));
 ///
 /// let doubled = limit.update(UpdateOptions::default(), |data| {
 ///     let limit = data.and_then(|data| str::from_utf8(data).ok()?.parse().ok()).unwrap_or(1_u64);
@@ -95,8 +95,8 @@ impl Versioned {
     /// # Errors
     ///
     /// * [`Error::Conflict`] if there is one; nothing was written,
-    /// * [`Error::UnknownOutcome`] on connection loss: it may have been written, now or later; read back before repeating
-    ///   it, and do not take another's equal data for your own,
+    /// * [`Error::UnknownOutcome`] on connection loss, or if the session ends: it may have been written, now or later; read
+    ///   back before repeating it, and do not take another's equal data for your own,
     /// * [`Error::TooLarge`] if the data exceeds 1,000,000 bytes; nothing was sent,
     /// * [`Error::Unreachable`], [`Error::NoPermission`], [`Error::UnderEphemeral`], [`Error::QuotaExceeded`],
     ///   [`Error::ReadOnly`], [`Error::Closed`] as they say.
@@ -193,7 +193,7 @@ impl Versioned {
     /// # let stock = Fairlock::builder().open(Memory::new()).await?.value("/stock")?;
     /// stock.create([1]).await?;
     /// let take = |data: Option<&[u8]>| match data {
-    ///     Some([left @ 1..]) => Ok(vec![left - 1]),
+    ///     Some([left]) if *left > 0 => Ok(vec![left - 1]),
     ///     _ => Err("sold out"),
     /// };
     /// assert!(stock.try_update(UpdateOptions::default(), take).await?.is_ok());

@@ -14,3 +14,4 @@ mod loss;
 mod lost_replies;
 mod recipes;
 mod sessions;
+mod values;

@@ -158,8 +158,12 @@ async fn settle_in(
             [zk::MultiWriteResult::SetData { stat }, _] => Ok(stat.version),
             _ => Err(not_understood()),
         },
+        // Somebody else has made a note without a value.
         Err(zk::MultiWriteError::OperationFailed { index: 1, source: zk::Error::NodeExists }) => {
-            set(client, path, data, Some(0)).await
+            match set(client, path, data, Some(0)).await {
+                Err(error) if error.kind() == StoreErrorKind::VersionMismatch => Err(StoreErrorKind::NodeExists.into()),
+                written => written,
+            }
         }
         // Somebody else was faster.
         Err(zk::MultiWriteError::OperationFailed { source: zk::Error::BadVersion, .. }) => {

@@ -12,6 +12,8 @@ mod faults;
 mod link;
 mod server;
 mod session;
+#[cfg(test)]
+mod values;
 mod wire;
 
 use std::cmp::Reverse;
