@@ -408,6 +408,21 @@ async fn a_transaction_writes_only_while_the_lock_is_held() {
     assert_eq!(bed.memory.data("/state").as_deref(), Some(&b"4"[..]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_transaction_under_way_when_the_session_ends_may_have_been_executed() {
+    let bed = Bed::new().await;
+    let guard = bed.lock.acquire().await.expect("free");
+    bed.memory.disconnect(bed.session());
+    // It waits for the connection; the guard is in doubt, and not lost.
+    let (outcome, ()) = tokio::join!(guard.transaction().create("/state", b"1").commit(), async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        bed.memory.expire(bed.session());
+    });
+    assert!(matches!(outcome, Err(Error::UnknownOutcome { .. })), "{outcome:?}");
+    let again = guard.transaction().create("/state", b"1").commit().await;
+    assert!(matches!(again, Err(Error::LockLost { reason: LossReason::SessionExpired, .. })), "{again:?}");
+}
+
 #[tokio::test]
 async fn each_request_of_a_cycle_may_be_lost_before_or_after_it_was_executed() {
     for loss in [Loss::Request, Loss::Reply] {

@@ -72,7 +72,8 @@ impl<'a> Transaction<'a> {
     ///
     /// * [`Error::LockLost`] if the guard's node is gone; nothing was written,
     /// * [`Error::TransactionRefused`] with the first operation that did not hold; nothing was written,
-    /// * [`Error::UnknownOutcome`] on connection loss: it may have been executed; read back before repeating it,
+    /// * [`Error::UnknownOutcome`] on connection loss, or if the session ended meanwhile: it may have been executed; read back
+    ///   before repeating it,
     /// * [`Error::TooLarge`] if it exceeds 1,000,000 bytes, 64 counted for each operation besides its path and data;
     ///   nothing was sent.
     ///
@@ -96,9 +97,9 @@ impl<'a> Transaction<'a> {
             (StoreErrorKind::NoNode, Some(0)) => {
                 Error::LockLost { path: path.to_owned(), reason: LossReason::NodeDeleted }
             }
-            (StoreErrorKind::Ended(reason), _) => Error::LockLost { path: path.to_owned(), reason },
             (_, Some(index)) if index > 0 => Error::TransactionRefused { index: index - 1, source },
-            (StoreErrorKind::Unknown, _) => Error::UnknownOutcome { source },
+            // The session ended with the request under way: nobody will say whether it was executed.
+            (StoreErrorKind::Unknown | StoreErrorKind::Ended(_), _) => Error::UnknownOutcome { source },
             _ => Error::from_store("commit a transaction", path, source),
         })
     }

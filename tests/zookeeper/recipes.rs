@@ -224,3 +224,65 @@ async fn the_mutex_can_be_used_without_knowing_the_store() {
     assert!(lock.try_acquire().await.expect("a server answers").is_none());
     held.release().await.expect("released");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_is_cut_off_knows_before_the_writer_is_granted() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    let lock = |locks: fairlock::Fairlock| locks.rw_lock(&path).expect("a good path");
+    let cut = lock(connect(&proxy.address(), SESSION_TIMEOUT).await).read().await.expect("free");
+    let beside = lock(connect(&server, SESSION_TIMEOUT).await);
+    let shared = beside.read().await.expect("shared");
+    let writer = lock(connect(&server, SESSION_TIMEOUT).await);
+    let writer = tokio::spawn(async move { (writer.write().await.expect("granted"), Instant::now()) });
+    wait_for_nodes(&raw(&server).await, &path, 3).await;
+    proxy.swallow(Direction::Both);
+    assert_eq!(soon(cut.lost()).await, LossReason::DeadlinePassed);
+    let lost_at = Instant::now();
+    assert!(shared.is_valid() && !writer.is_finished(), "the other reader holds it still");
+    let released_at = Instant::now();
+    shared.release().await.expect("released");
+    let (writer, granted_at) = soon(writer).await.expect("no panic");
+    assert!(lost_at < granted_at && released_at < granted_at);
+    assert!(writer.is_valid());
+    assert!(beside.try_read().await.expect("a server answers").is_none());
+}
+
+/// One transaction of the writer, one event for each reader behind it, and no request of theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_releases_lets_all_readers_in_without_a_request() {
+    const READERS: usize = 100;
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let proxy = proxy().await;
+    let observer = raw(&server).await;
+    let writer = connect(&server, QUIET).await.rw_lock(&path).expect("a good path").write().await.expect("free");
+    let lock = connect(&proxy.address(), QUIET).await.rw_lock(&path).expect("a good path");
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let lock = lock.clone();
+            tokio::spawn(async move { lock.read().await.expect("granted") })
+        })
+        .collect();
+    wait_for_nodes(&observer, &path, READERS + 1).await;
+    // Each has entered, listed the queue, and watches two nodes.
+    soon(async {
+        let is_watch = |what: &What| matches!(what, What::Reply { operation: Operation::GetData, .. });
+        while proxy.log().iter().filter(|entry| is_watch(&entry.what)).count() < 2 * READERS {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    proxy.clear_log();
+    writer.release().await.expect("released");
+    let mut guards = Vec::new();
+    for reader in readers {
+        guards.push(soon(reader).await.expect("no panic"));
+    }
+    let log = proxy.log();
+    let events = log.iter().filter(|entry| matches!(entry.what, What::Event { .. })).count();
+    let requests: Vec<_> = log.iter().filter(|entry| matches!(entry.what, What::Request { .. })).collect();
+    eprintln!("{READERS} readers of one session: {events} event, {} requests", requests.len());
+    assert!(requests.is_empty(), "{requests:?}");
+    assert_eq!(events, 1, "one for the session, whose readers all watch one node");
+    assert!(guards.iter().all(fairlock::ReadGuard::is_valid));
+}
