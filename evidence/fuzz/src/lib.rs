@@ -11,7 +11,7 @@ pub mod frame;
 
 use std::collections::BTreeSet;
 
-use fairlock::queue::{Sequence, Survey, sort_children};
+use fairlock::queue::{Mode, Sequence, Survey, sort_children};
 use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::{Error, LockPath, QueuePath, Ticket};
 
@@ -76,9 +76,14 @@ fn holds(is_so: bool, otherwise: impl FnOnce() -> String) -> Verdict {
 
 /// How a server names the child with this number: `%010d` of Java, where a sign counts into the ten.
 pub fn name_of(number: i32) -> String {
+    named(Mode::Exclusive, number)
+}
+
+fn named(mode: Mode, number: i32) -> String {
+    let prefix = if mode == Mode::Exclusive { "lock" } else { "read" };
     let (sign, width) = if number < 0 { ("-", 9) } else { ("", 10) };
     let digits = number.unsigned_abs().to_string();
-    format!("lock-{sign}{}{digits}", "0".repeat(width_left(width, &digits)))
+    format!("{prefix}-{sign}{}{digits}", "0".repeat(width_left(width, &digits)))
 }
 
 fn width_left(width: usize, digits: &str) -> usize {
@@ -89,7 +94,7 @@ fn width_left(width: usize, digits: &str) -> usize {
 pub fn name_is_canonical(parse: impl Fn(&str) -> Option<Sequence>, name: &str) -> Verdict {
     let Some(sequence) = parse(name) else { return Ok(()) };
     holds(sequence.node_name() == name, || format!("{name:?} parses, and prints as {:?}", sequence.node_name()))?;
-    let expected = name_of(sequence.as_i32());
+    let expected = named(sequence.mode(), sequence.as_i32());
     holds(expected == name, || format!("{name:?} parses as {}, whose name is {expected:?}", sequence.as_i32()))
 }
 
@@ -102,7 +107,8 @@ pub fn number_has_a_name(parse: impl Fn(&str) -> Option<Sequence>, number: i32) 
         let order = parsed.cmp(&parse(&name_of(other)));
         holds(order == number.cmp(&other), || format!("the names of {number} and {other} are {order:?}"))?;
     }
-    Ok(())
+    let shared = Sequence::new(number, Mode::Shared);
+    holds(parse(&named(Mode::Shared, number)) == Some(shared), || format!("{shared:?} has no name"))
 }
 
 /// Every child is a contender or foreign, and the contenders are in order.
@@ -172,7 +178,7 @@ pub fn path_is_fit_for_zookeeper(parse: impl Fn(&str) -> Result<LockPath, Error>
     holds(path != "/", || "the root is accepted".to_owned())?;
     let belongs_to_servers = path == "/zookeeper" || path.starts_with("/zookeeper/");
     holds(!belongs_to_servers, || format!("{path:?} belongs to the servers"))?;
-    holds(!path[1..].split('/').any(|part| part == "_fairlock"), || format!("{path:?} lies in a queue"))?;
+    holds(!path[1..].split('/').any(|part| part.starts_with("_fairlock")), || format!("{path:?} lies in a queue"))?;
     holds(node.len() <= 1_100, || format!("the path of a node has {} bytes", node.len()))?;
     let ancestors: Vec<&str> = queue.ancestors().collect();
     let depth = queue.as_str().matches('/').count();
