@@ -7,7 +7,7 @@ mod checks;
 use std::fs;
 use std::path::Path;
 
-use fairlock::queue::{Sequence, Survey, sort_children};
+use fairlock::queue::{Mode, Sequence, Survey, sort_children};
 use fairlock::{Error, LockPath, Ticket};
 
 #[test]
@@ -47,7 +47,8 @@ fn flagged(verdict: checks::Verdict, part: &str) {
 
 /// Takes every number behind the prefix, however it is written.
 fn lenient(name: &str) -> Option<Sequence> {
-    name.strip_prefix("lock-")?.parse::<i32>().ok().map(Sequence::from)
+    let (mode, number) = Mode::ALL.iter().find_map(|mode| Some((*mode, name.strip_prefix(mode.prefix())?)))?;
+    number.parse::<i32>().ok().map(|number| Sequence::new(number, mode))
 }
 
 #[test]
@@ -65,6 +66,8 @@ fn a_parser_that_misses_or_reorders_numbers_is_noticed() {
     let ten_digits = |name: &str| lenient(name).filter(|sequence| sequence.as_i32() >= 0);
     flagged(checks::number_has_a_name(ten_digits, i32::MIN), "parses as None");
     let without_sign = |name: &str| lenient(name).map(|sequence| Sequence::from(sequence.as_i32() & i32::MAX));
+    let exclusive_only = |name: &str| lenient(name).filter(|sequence| sequence.is_exclusive());
+    flagged(checks::number_has_a_name(exclusive_only, 5), "has no name");
     flagged(checks::number_has_a_name(without_sign, -5), "parses as");
     checks::number_has_a_name(lenient, -5).expect("right here");
 }
