@@ -71,13 +71,13 @@ impl World {
             }
             Action::Recover => self.ask_main(state, contender, Request::FindOwn),
             Action::Survey => self.ask_main(state, contender, Request::Survey),
-            Action::Probe(ahead) => self.ask_main(state, contender, Request::Probe(small(ahead))),
+            Action::Probe(ahead) => self.ask_main(state, contender, Request::Probe(ahead)),
             Action::PlaceWatch(ahead) => {
                 let dropped = state.contenders[contender].predecessor_watch.take();
                 if dropped.is_some_and(|watch| watch.is_known && watch.told.is_none() && watch.number == small(ahead)) {
                     state.note = Some(Note::WatchedTwice(contender_id(contender)));
                 }
-                self.ask(state, contender, Slot::Main, Request::Watch(small(ahead)));
+                self.ask(state, contender, Slot::Main, Request::Watch(ahead));
             }
             Action::Confirm => {
                 self.ask_main(state, contender, Request::Confirm(own.expect("a node to confirm")));

@@ -6,7 +6,8 @@ use fairlock::store::{Entered, OwnNode};
 
 use crate::driver::{ACKNOWLEDGED, contender_id};
 use crate::state::{
-    Delivery, Logged, Note, Queued, Reply, Request, SESSIONS, Server, Slot, State, Watch, Watched, number_of, token_of,
+    Delivery, Logged, Note, Queued, Reply, Request, SESSIONS, Server, Slot, State, Watch, Watched, number_of, small,
+    token_of,
 };
 use crate::tree::{Node, Told, Transaction, Tree};
 use crate::world::World;
@@ -86,7 +87,7 @@ impl World {
                     ticket: queued.contender,
                     version: 0,
                 };
-                let OwnNode { sequence, token } = own_node(&node);
+                let OwnNode { sequence, token } = self.own_node(&node);
                 let neighbours = state.leader.neighbours_of_next();
                 (Transaction::Create(node), Event::Entered(Entered { sequence, token, neighbours }))
             }
@@ -226,6 +227,8 @@ impl World {
                 !self.driver.compares_identity || (node.token == token_of(own) && usize::from(node.session) == session)
             })
         };
+        // A name has the mode in it.
+        let named = |name: Sequence| tree.node(small(name)).filter(|node| self.sequence_of(node) == name);
         let watch_of = |node: &Node| Watch {
             number: node.number,
             token: node.token,
@@ -240,13 +243,11 @@ impl World {
                     .nodes
                     .iter()
                     .filter(|node| usize::from(node.session) == session && node.ticket == queued.contender);
-                Event::Recovered(own.map(own_node).collect())
+                Event::Recovered(own.map(|node| self.own_node(node)).collect())
             }
             Request::Survey if !tree.exists => Event::QueueMissing,
-            Request::Survey => {
-                Event::Surveyed(tree.nodes.iter().map(|node| Sequence::from(i32::from(node.number))).collect())
-            }
-            Request::Watch(number) => match tree.node(number).map(watch_of) {
+            Request::Survey => Event::Surveyed(tree.nodes.iter().map(|node| self.sequence_of(node)).collect()),
+            Request::Watch(ahead) => match named(ahead).map(watch_of) {
                 Some(watch) => {
                     state.contenders[contender].predecessor_watch = Some(watch);
                     Event::WatchPlaced
@@ -259,7 +260,7 @@ impl World {
                 Event::OwnWatchPlaced
             }
             Request::WatchOwn(_) => Event::OwnGone,
-            Request::Probe(number) => Event::Probed { exists: tree.node(number).is_some() },
+            Request::Probe(ahead) => Event::Probed { exists: named(ahead).is_some() },
             Request::Confirm(own) | Request::Verify(own) => Event::Verified { exists: is_own(own) },
             Request::Enter
             | Request::MakeQueue
@@ -270,14 +271,14 @@ impl World {
         self.answer(state, contender, queued.slot, queued.request, event);
     }
 
+    fn own_node(&self, node: &Node) -> OwnNode {
+        OwnNode { sequence: self.sequence_of(node), token: FencingToken::from(i64::from(node.token)) }
+    }
+
     /// What is answered by a server tells the client how far that server is.
     fn note_seen(&self, state: &mut State, session: usize) {
         if state.sessions[session].link == Some(Server::Leader) {
             state.sessions[session].seen = u8::try_from(state.pending.len()).expect("few transactions are pending");
         }
     }
-}
-
-fn own_node(node: &Node) -> OwnNode {
-    OwnNode { sequence: Sequence::from(i32::from(node.number)), token: FencingToken::from(i64::from(node.token)) }
 }

@@ -1,6 +1,6 @@
 //! The state of the small world: servers, sessions, contenders. Everything is small, and equal states behave alike.
 
-use fairlock::queue::{Event, LeaveForm, Machine, Proof};
+use fairlock::queue::{Event, LeaveForm, Machine, Proof, Sequence};
 use fairlock::store::OwnNode;
 
 use crate::tree::{Told, Transaction, Tree};
@@ -33,6 +33,8 @@ pub struct State {
     pub is_rude: bool,
     /// The highest token granted before the last step.
     pub granted_highest: u8,
+    /// The same of those that do not share the lock.
+    pub granted_alone_highest: u8,
     /// What the last step did.
     pub note: Option<Note>,
 }
@@ -171,9 +173,9 @@ pub enum Request {
     /// List the queue.
     Survey,
     /// Watch a node.
-    Watch(u8),
+    Watch(Sequence),
     /// Look whether a node exists.
-    Probe(u8),
+    Probe(Sequence),
     /// Look whether the own node is there.
     Confirm(OwnNode),
     /// Watch the own node.
@@ -363,6 +365,6 @@ pub fn number_of(node: OwnNode) -> u8 {
 }
 
 /// A number as the model counts it.
-pub fn small(sequence: fairlock::queue::Sequence) -> u8 {
+pub fn small(sequence: Sequence) -> u8 {
     u8::try_from(sequence.as_i32()).expect("the model counts few nodes")
 }

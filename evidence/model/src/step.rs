@@ -224,6 +224,9 @@ impl World {
             // The granted node's token is known only while the contender has it, so it was noted at the grant.
             let token = next.contenders[usize::from(contender)].token().unwrap_or(0);
             next.granted_highest = next.granted_highest.max(token);
+            if !self.shares(usize::from(contender)) {
+                next.granted_alone_highest = next.granted_alone_highest.max(token);
+            }
         }
         self.take(&mut next, step);
         self.tidy(&mut next);

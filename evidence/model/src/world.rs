@@ -2,7 +2,7 @@
 //! on purpose.
 
 use fairlock::LossReason;
-use fairlock::queue::{Event, Limits, Machine, Patience};
+use fairlock::queue::{Event, Limits, Machine, Mode, Patience, Sequence};
 
 use crate::state::{Contender, SESSIONS, Server, Session, Shown, State, User};
 use crate::step::{Act, Step};
@@ -55,6 +55,8 @@ pub struct Setup {
     pub patience: Patience,
     /// Whether it begins at some time of its own, or at once: its request may still be executed late.
     pub starts_late: bool,
+    /// Whether it shares the lock.
+    pub shares: bool,
 }
 
 /// Kinds of faults.
@@ -181,6 +183,7 @@ impl World {
             ticks: self.ticks,
             is_rude: false,
             granted_highest: 0,
+            granted_alone_highest: 0,
             note: None,
         };
         for (contender, setup) in self.contenders.iter().enumerate() {
@@ -220,6 +223,22 @@ impl World {
     /// The session of a contender.
     pub fn session_of(&self, contender: usize) -> usize {
         usize::from(self.contenders[contender].session)
+    }
+
+    /// The number of the node that a contender made, with the contender's mode, as the node's name tells both.
+    pub(crate) fn sequence_of(&self, node: &Node) -> Sequence {
+        let mode = if self.shares(usize::from(node.ticket)) { Mode::Shared } else { Mode::Exclusive };
+        Sequence::new(node.number.into(), mode)
+    }
+
+    /// Whether a contender shares the lock.
+    pub fn shares(&self, contender: usize) -> bool {
+        self.contenders[contender].shares
+    }
+
+    /// Whether two contenders cannot hold the lock together.
+    pub fn exclude_each_other(&self, one: usize, other: usize) -> bool {
+        one != other && !(self.shares(one) && self.shares(other))
     }
 
     /// The contenders of a session.

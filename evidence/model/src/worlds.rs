@@ -178,6 +178,41 @@ pub fn large_twice() -> World {
     World { name: "large twice", faults: 2, ..three_cut_off() }
 }
 
+/// Two that share the lock and one that does not, on two sessions; no fault, but one waiter may give up.
+pub fn sharing() -> World {
+    World { name: "sharing", contenders: vec![shares(0), begins_late(0), shares(1)], ..three() }
+}
+
+/// As [`sharing`], the other way round: one that shares the lock between two that do not.
+pub fn shared_between() -> World {
+    World { name: "shared between", contenders: vec![waits(0), shares_late(0), waits(1)], ..three() }
+}
+
+/// As [`sharing`], with one meddling in the tree or one session ended by force.
+pub fn sharing_meddled_with() -> World {
+    World { name: "sharing meddled with", contenders: sharing().contenders, ..three_meddled_with() }
+}
+
+/// As [`sharing`], with one connection that is lost.
+pub fn sharing_cut_off() -> World {
+    World { name: "sharing cut off", contenders: sharing().contenders, ..three_cut_off() }
+}
+
+/// As [`shared_between`], with one connection that is lost.
+pub fn shared_between_cut_off() -> World {
+    World { name: "shared between cut off", contenders: shared_between().contenders, ..three_cut_off() }
+}
+
+/// Two contenders of which one shares the lock, and any one fault; numbers near their end are healed.
+pub fn mixed() -> World {
+    World {
+        name: "mixed",
+        contenders: vec![shares(0), waits(1)],
+        limits: Limits { heal_from: 1.into(), ..Limits::default() },
+        ..small()
+    }
+}
+
 /// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
     vec![
@@ -189,6 +224,8 @@ pub fn smalls() -> Vec<Counted> {
         (removed(), 101_694),
         (three(), 38_564),
         (hasty(), 58_874),
+        (sharing(), 57_118),
+        (shared_between(), 44_264),
     ]
 }
 
@@ -205,6 +242,10 @@ pub fn ci() -> Vec<Counted> {
         (three_meddled_with(), 231_415),
         (three_cut_off(), 1_092_539),
         (three_cut_off_twice(), 1_543_917),
+        (mixed(), 43_726),
+        (sharing_meddled_with(), 342_685),
+        (sharing_cut_off(), 1_947_515),
+        (shared_between_cut_off(), 1_428_627),
     ]);
     all
 }
@@ -215,7 +256,15 @@ pub fn larges() -> Vec<Counted> {
 }
 
 fn waits(session: u8) -> Setup {
-    Setup { session, patience: Patience::Wait, starts_late: false }
+    Setup { session, patience: Patience::Wait, starts_late: false, shares: false }
+}
+
+fn shares(session: u8) -> Setup {
+    Setup { shares: true, ..waits(session) }
+}
+
+fn shares_late(session: u8) -> Setup {
+    Setup { starts_late: true, ..shares(session) }
 }
 
 fn begins_late(session: u8) -> Setup {

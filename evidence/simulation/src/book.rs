@@ -5,10 +5,11 @@ use std::sync::Weak;
 
 use fairlock::queue::Sequence;
 use fairlock::store::SessionId;
-use fairlock::{Guard, LockPath, QueuePath};
+use fairlock::{LockPath, QueuePath};
 use tokio::task;
 
 use crate::facts::{Lock, Standing, Token};
+use crate::guard::AnyGuard;
 
 /// Below it lies, for each lock, the data that its holders write in guarded transactions.
 pub(crate) const DATA_FOLDER: &str = "/data";
@@ -18,6 +19,8 @@ pub(crate) const DATA_FOLDER: &str = "/data";
 pub(crate) struct Node {
     pub(crate) number: i32,
     pub(crate) session: SessionId,
+    /// Whether it shares the lock.
+    pub(crate) shares: bool,
     /// The attempt that it was made for.
     pub(crate) attempt: Option<task::Id>,
 }
@@ -27,14 +30,15 @@ pub(crate) struct Node {
 pub(crate) struct Held {
     pub(crate) token: Token,
     pub(crate) session: Option<SessionId>,
-    guard: Weak<Guard>,
+    shares: bool,
+    guard: Weak<AnyGuard>,
 }
 
 #[derive(Debug)]
 struct Queue {
     path: QueuePath,
     nodes: BTreeMap<Token, Node>,
-    /// Nodes that were ever the first, dead ones too.
+    /// Nodes that nobody was in the way of at some time, dead ones too.
     heads: BTreeSet<Token>,
     held: Vec<Held>,
     /// The attempts of each client.
@@ -56,13 +60,25 @@ pub(crate) fn lock_path(lock: Lock) -> String {
 
 impl Queue {
     fn note_head(&mut self) {
-        if let Some((&first, _)) = self.nodes.first_key_value() {
-            self.heads.insert(first);
+        for (position, (&token, node)) in self.nodes.iter().enumerate() {
+            // The first, and with it those who share the lock with it.
+            if position > 0 && !node.shares {
+                return;
+            }
+            self.heads.insert(token);
+            if !node.shares {
+                return;
+            }
         }
     }
 }
 
 impl Held {
+    /// Whether it and another may not both be valid.
+    pub(crate) fn excludes(&self, shares: bool) -> bool {
+        !(self.shares && shares)
+    }
+
     pub(crate) fn is_valid(&self) -> bool {
         self.guard.upgrade().is_some_and(|guard| guard.is_valid())
     }
@@ -162,9 +178,15 @@ impl Book {
         self.queue(lock).nodes.values().filter(|node| node.session == session).count()
     }
 
-    /// A live node that was created before this one.
-    pub(crate) fn ahead_of(&self, lock: Lock, token: Token) -> Option<Token> {
-        self.queue(lock).nodes.keys().copied().find(|&other| other < token)
+    /// A live node that was created before this one and is in its way.
+    pub(crate) fn ahead_of(&self, lock: Lock, token: Token, shares: bool) -> Option<Token> {
+        let is_in_the_way = |(&other, node): &(&Token, &Node)| other < token && !(shares && node.shares);
+        self.queue(lock).nodes.iter().find(is_in_the_way).map(|(&other, _)| other)
+    }
+
+    /// Whether a live node is that of one who shares the lock.
+    pub(crate) fn shares(&self, lock: Lock, token: Token) -> bool {
+        self.queue(lock).nodes.get(&token).is_some_and(|node| node.shares)
     }
 
     pub(crate) fn tamper(&mut self, lock: Lock) {
@@ -184,9 +206,9 @@ impl Book {
         self.queue(lock).removed_at.is_some_and(|at| at >= since)
     }
 
-    pub(crate) fn hold(&mut self, lock: Lock, token: Token, guard: Weak<Guard>) {
+    pub(crate) fn hold(&mut self, lock: Lock, token: Token, guard: Weak<AnyGuard>, shares: bool) {
         let session = self.queue(lock).nodes.get(&token).map(|node| node.session);
-        self.queue_mut(lock).held.push(Held { token, session, guard });
+        self.queue_mut(lock).held.push(Held { token, session, shares, guard });
     }
 
     pub(crate) fn held(&self, lock: Lock) -> &[Held] {

@@ -67,15 +67,17 @@ pub(crate) enum Fact {
     },
     /// An acquisition returned a guard.
     Granted {
+        /// Whether it shares the lock.
+        shares: bool,
         /// Its lock.
         lock: Lock,
         /// Its token.
         token: Token,
         /// Whether it is valid at all.
         valid: bool,
-        /// Other unreleased guards of the lock that say that they are valid.
+        /// Other unreleased guards of the lock that say that they are valid and exclude this one.
         others: Vec<Token>,
-        /// A live node of the queue that was created earlier.
+        /// A live node of the queue that was created earlier and is in the way of this one.
         ahead: Option<Token>,
         /// Whether its node was ever the first of the live ones.
         was_head: bool,

@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn granted(token: i64, others: Vec<i64>) -> Fact {
-        Fact::Granted { lock: 0, token, valid: true, others, ahead: None, was_head: true }
+        Fact::Granted { shares: false, lock: 0, token, valid: true, others, ahead: None, was_head: true }
     }
 
     /// Whether two holders at once, after this deletion, count.

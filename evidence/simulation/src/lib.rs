@@ -25,6 +25,7 @@ mod checkers;
 mod clock;
 mod facts;
 mod fan;
+mod guard;
 mod judge;
 mod network;
 mod panics;

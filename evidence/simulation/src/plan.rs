@@ -177,6 +177,8 @@ pub struct Plan {
     pub limits: Limits,
     /// The number with which each queue begins.
     pub first_number: Option<i32>,
+    /// How many of ten attempts share the lock.
+    pub sharing: u32,
     /// The deliberate error, if there is one.
     pub sabotage: Option<Sabotage>,
 }
@@ -189,6 +191,8 @@ impl Plan {
 
     /// What this generator decides.
     pub(crate) fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
+        // Of its own generator, so that a history in which nobody shares is what it was without.
+        let mut sharing = Rng::with_seed(rng.clone().u64(..));
         let timeout_ms = [600, 1_000, 2_000, 4_000][rng.usize(..4)];
         let clients = rng.usize(2..=4);
         let contenders = rng.usize(3..=12);
@@ -240,6 +244,7 @@ impl Plan {
             hold_ms: [timeout_ms / 40, timeout_ms / 10, timeout_ms / 2, timeout_ms * 3][rng.usize(..4)],
             limits,
             first_number,
+            sharing: [0, 0, 3, 7][sharing.usize(..4)],
             sabotage,
         }
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlock::queue::{Limits, Sequence};
-use fairlock::{AcquireOptions, Error, Fairlock, Guard, Identity, Mutex};
+use fairlock::{AcquireOptions, Error, Fairlock, Guard, Identity, Mutex, ReadGuard, RwLock};
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::book::{DATA_FOLDER, lock_path};
 use crate::facts::{Fact, Lock};
+use crate::guard::AnyGuard;
 use crate::network::{Network, Stage};
 use crate::plan::{FaultKind, Plan};
 
@@ -64,12 +65,19 @@ impl Workload {
                 self.close(client).await;
             }
             let Some(locks) = self.handle(client).await else { continue };
-            let mutex = locks.mutex(&lock_path(lock)).expect("a good path");
+            // Nothing is drawn where nobody shares: such a history is what it was before there was sharing.
+            let shares = self.plan.sharing > 0 && rng.u32(..10) < self.plan.sharing;
+            let rw_lock = locks.rw_lock(&lock_path(lock)).expect("a good path");
             // It keeps the handle as well as the lock alive, or only the lock.
             let kept = rng.bool().then_some(locks);
             let attempt = Attempt::begin(&self.network, lock, client);
-            if let Some(guard) = self.acquire(&mutex, &mut rng, &mut stage).await {
-                drop((mutex, kept));
+            let acquired = if shares {
+                self.share(&rw_lock, &mut rng, &mut stage).await.map(AnyGuard::Shared)
+            } else {
+                self.acquire(rw_lock.as_mutex(), &mut rng, &mut stage).await.map(AnyGuard::Alone)
+            };
+            if let Some(guard) = acquired {
+                drop((rw_lock, kept));
                 self.hold(attempt, guard, &mut rng, &mut stage).await;
             } else {
                 drop(attempt);
@@ -176,12 +184,42 @@ impl Workload {
         acquired.map_err(|error| self.failed(&error, way <= 1)).ok()
     }
 
-    fn cancelled(&self) -> Option<Guard> {
+    async fn share(&self, lock: &RwLock, rng: &mut Rng, stage: &mut watch::Receiver<Stage>) -> Option<ReadGuard> {
+        let limit = ms(rng.u64(..2 * self.plan.timeout_ms));
+        let way = rng.u8(..10);
+        let acquired = match way {
+            0 => lock.read_timeout(limit).await,
+            1 | 2 => match lock.try_read().await {
+                Ok(None) => return None,
+                Ok(Some(guard)) => Ok(guard),
+                Err(error) => Err(error),
+            },
+            3 => match timeout(limit, lock.read()).await {
+                Ok(acquired) => acquired,
+                Err(_) => return self.cancelled(),
+            },
+            4 => match timeout(ms(rng.u64(..=self.plan.latency_ms)), lock.read()).await {
+                Ok(acquired) => acquired,
+                Err(_) => return self.cancelled(),
+            },
+            // Taken up late: it may be lost by then.
+            5 => {
+                let (lock, late) = (lock.clone(), ms(rng.u64(..=2 * self.plan.timeout_ms)));
+                let acquired = tokio::spawn(async move { lock.read().await });
+                until_healed(stage, sleep(late)).await;
+                acquired.await.ok()?
+            }
+            _ => lock.read().await,
+        };
+        acquired.map_err(|error| self.failed(&error, way == 0)).ok()
+    }
+
+    fn cancelled<T>(&self) -> Option<T> {
         self.network.lock().judge.stats.cancelled += 1;
         None
     }
 
-    async fn hold(&self, attempt: Attempt, guard: Guard, rng: &mut Rng, stage: &mut watch::Receiver<Stage>) {
+    async fn hold(&self, attempt: Attempt, guard: AnyGuard, rng: &mut Rng, stage: &mut watch::Receiver<Stage>) {
         let guard = Arc::new(guard);
         self.granted(&attempt, &guard);
         let pause = ms(rng.u64(..=self.plan.hold_ms));
@@ -201,17 +239,19 @@ impl Workload {
         self.ended(attempt, guard, rng).await;
     }
 
-    fn granted(&self, attempt: &Attempt, guard: &Arc<Guard>) {
+    fn granted(&self, attempt: &Attempt, guard: &Arc<AnyGuard>) {
         let (lock, token) = (attempt.lock, guard.fencing_token().as_i64());
         let mut world = self.network.lock();
-        let others = world.book.held(lock).iter().filter(|held| held.is_valid()).map(|held| held.token).collect();
-        let ahead = world.book.ahead_of(lock, token);
+        let shares = guard.shares();
+        let excluded = world.book.held(lock).iter().filter(|held| held.excludes(shares) && held.is_valid());
+        let others = excluded.map(|held| held.token).collect();
+        let ahead = world.book.ahead_of(lock, token, shares);
         let (valid, was_head) = (guard.is_valid(), world.book.was_head(lock, token));
-        world.observe(Fact::Granted { lock, token, valid, others, ahead, was_head });
-        world.book.hold(lock, token, Arc::downgrade(guard));
+        world.observe(Fact::Granted { shares, lock, token, valid, others, ahead, was_head });
+        world.book.hold(lock, token, Arc::downgrade(guard), shares);
     }
 
-    async fn ended(&self, attempt: Attempt, guard: Arc<Guard>, rng: &mut Rng) {
+    async fn ended(&self, attempt: Attempt, guard: Arc<AnyGuard>, rng: &mut Rng) {
         let (lock, token) = (attempt.lock, guard.fencing_token().as_i64());
         {
             let mut world = self.network.lock();
@@ -240,7 +280,9 @@ impl Workload {
         }
     }
 
-    async fn write(&self, attempt: &Attempt, guard: &Guard) {
+    async fn write(&self, attempt: &Attempt, guard: &AnyGuard) {
+        // Who shares the lock has no business writing.
+        let AnyGuard::Alone(guard) = guard else { return };
         let (path, token) = (format!("{DATA_FOLDER}/{}", attempt.lock), guard.fencing_token().to_string());
         match guard.transaction().set_data(path, token, None).commit().await {
             Ok(()) | Err(Error::LockLost { .. } | Error::UnknownOutcome { .. }) => {}

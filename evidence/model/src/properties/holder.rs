@@ -2,7 +2,8 @@
 
 use fairlock::queue::Proof;
 
-use crate::state::{Contender, Note, State, User};
+use crate::state::{Note, State, User};
+use crate::tree::Node;
 use crate::world::World;
 
 /// Who was granted by the last step, with its token.
@@ -12,20 +13,22 @@ fn granted(state: &State) -> Option<(usize, u8)> {
     state.contenders[contender].token().map(|token| (contender, token))
 }
 
-/// When c is granted and its node n is in the leader's tree: n has the lowest number there; n's token is higher than all
-/// granted before; and no other contender that holds has a node there.
+/// When c is granted and its node n is in the leader's tree: no node there that excludes c has a lower number; n's token is higher
+/// than all granted before that exclude c; and no other contender that holds and excludes c has a node there.
 ///
 /// Nothing is asked of a grant whose node is gone already: that takes an operator or a session ended by force, and the
 /// resource refuses its token, for whoever is granted later has a higher one.
-pub fn grant_is_to_the_head(_: &World, state: &State) -> bool {
+pub fn grant_is_to_the_head(world: &World, state: &State) -> bool {
     let Some((granted, token)) = granted(state) else { return true };
     let Some(node) = state.leader.node_of_token(token) else { return true };
-    let is_lowest = state.leader.nodes.iter().all(|other| other.number >= node.number);
+    let excludes = |other: &Node| world.exclude_each_other(granted, usize::from(other.ticket));
+    let is_lowest = state.leader.nodes.iter().all(|other| other.number >= node.number || !excludes(other));
     let others_hold = state.contenders.iter().enumerate().any(|(index, other)| {
         let lives = other.token().is_some_and(|token| state.leader.node_of_token(token).is_some());
-        index != granted && other.machine.is_held() && lives
+        world.exclude_each_other(granted, index) && other.machine.is_held() && lives
     });
-    is_lowest && token > state.granted_highest && !others_hold
+    let highest = if world.shares(granted) { state.granted_alone_highest } else { state.granted_highest };
+    is_lowest && token > highest && !others_hold
 }
 
 /// When a guard is handed over by a grant and its node is not in the leader's tree, somebody was rude: an operator
@@ -35,9 +38,10 @@ pub fn guard_has_a_node(_: &World, state: &State) -> bool {
     state.is_rude || state.contenders[granted].user != User::Holding || state.leader.node_of_token(token).is_some()
 }
 
-/// While nobody was rude, at most one guard is valid by its own clock, at any time.
-pub fn one_valid_guard(_: &World, state: &State) -> bool {
-    state.is_rude || state.contenders.iter().filter(|contender| Contender::is_valid(contender)).count() <= 1
+/// While nobody was rude, no two guards that exclude each other are valid by their own clocks, at any time.
+pub fn one_valid_guard(world: &World, state: &State) -> bool {
+    let valid = || (0..state.contenders.len()).filter(|&contender| state.contenders[contender].is_valid());
+    state.is_rude || valid().all(|one| valid().all(|other| !world.exclude_each_other(one, other)))
 }
 
 /// When the baton is believed, the own node's watch is in place, and the client has not got anything from it; and what

@@ -18,7 +18,7 @@ fn watches_rightly(world: &World, state: &State, contender: usize) -> bool {
     let requests = &state.sessions[world.session_of(contender)].requests;
     let watching = requests.iter().filter(|queued| queued.is_of(contender, Slot::Main)).map(|queued| queued.request);
     let asked = watching.filter_map(|request| match request {
-        Request::Watch(number) => Some(number),
+        Request::Watch(ahead) => Some(small(ahead)),
         _ => None,
     });
     let placed = me.predecessor_watch.map(|watch| watch.number);

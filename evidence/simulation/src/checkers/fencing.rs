@@ -1,6 +1,6 @@
 //! Fencing: along the grants of a lock the tokens of valid guards rise; a guarded write is executed only while the
 //! guard's own node lives, and never after one with a higher token:
-//! `grant(g) before grant(h) ⇒ token(g) < token(h)`, and the same for executed writes.
+//! `grant(g) before grant(h) ⇒ token(g) < token(h)` unless both share the lock, and the same for executed writes.
 //!
 //! Except where an operator deleted the node: its guard may be returned valid after a later one's, until it is told. And
 //! where an operator deleted the whole queue, another's node may have the name that a guarded write is checked against.
@@ -13,6 +13,7 @@ use crate::facts::{Fact, Lock, Remover, Token};
 #[derive(Default)]
 pub(super) struct Fencing {
     granted: BTreeMap<Lock, Token>,
+    granted_alone: BTreeMap<Lock, Token>,
     written: BTreeMap<Lock, Token>,
     removed: BTreeSet<Token>,
 }
@@ -27,10 +28,15 @@ impl Checker for Fencing {
             Fact::Removed { token, by: Remover::Operator, .. } => {
                 self.removed.insert(*token);
             }
-            Fact::Granted { lock, token, valid: true, .. } if !self.removed.contains(token) => {
-                if let Some(last) = self.granted.insert(*lock, *token)
-                    && last >= *token
-                {
+            Fact::Granted { shares, lock, token, valid: true, .. } if !self.removed.contains(token) => {
+                let before = if *shares { &self.granted_alone } else { &self.granted };
+                let last = before.get(lock).copied();
+                let highest = self.granted.entry(*lock).or_default();
+                *highest = (*highest).max(*token);
+                if !shares {
+                    self.granted_alone.insert(*lock, *token);
+                }
+                if let Some(last) = last.filter(|last| last >= token) {
                     return Err(format!("the token {token} was granted after {last}"));
                 }
             }
@@ -57,7 +63,7 @@ mod tests {
     use crate::facts::Standing;
 
     fn granted(lock: Lock, token: Token, valid: bool) -> (u64, Fact) {
-        (0, Fact::Granted { lock, token, valid, others: vec![], ahead: None, was_head: true })
+        (0, Fact::Granted { shares: false, lock, token, valid, others: vec![], ahead: None, was_head: true })
     }
 
     fn committed(token: Token, node: Token) -> (u64, Fact) {
@@ -75,6 +81,21 @@ mod tests {
         flags(Fencing::default(), &[granted(0, 5, true), granted(0, 5, true)]);
         flags(Fencing::default(), &[committed(5, 5), committed(6, 6), committed(5, 5)]);
         flags(Fencing::default(), &[committed(5, 6)]);
+    }
+
+    fn shared(token: Token) -> (u64, Fact) {
+        (0, Fact::Granted { shares: true, lock: 0, token, valid: true, others: vec![], ahead: None, was_head: true })
+    }
+
+    #[test]
+    fn a_reader_after_a_later_writer_and_a_writer_after_a_later_reader_are_flagged() {
+        flags(Fencing::default(), &[granted(0, 5, true), shared(4)]);
+        flags(Fencing::default(), &[shared(5), granted(0, 4, true)]);
+    }
+
+    #[test]
+    fn readers_in_any_order_pass() {
+        passes(Fencing::default(), &[granted(0, 3, true), shared(5), shared(4), granted(0, 6, true), shared(7)]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     fn granted(valid: bool, ahead: Option<i64>) -> (u64, Fact) {
-        (0, Fact::Granted { lock: 0, token: 9, valid, others: vec![], ahead, was_head: true })
+        (0, Fact::Granted { shares: false, lock: 0, token: 9, valid, others: vec![], ahead, was_head: true })
     }
 
     #[test]

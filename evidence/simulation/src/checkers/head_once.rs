@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     fn granted(valid: bool, was_head: bool) -> (u64, Fact) {
-        (0, Fact::Granted { lock: 0, token: 9, valid, others: vec![], ahead: None, was_head })
+        (0, Fact::Granted { shares: false, lock: 0, token: 9, valid, others: vec![], ahead: None, was_head })
     }
 
     #[test]

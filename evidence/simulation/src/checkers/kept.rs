@@ -60,7 +60,18 @@ mod tests {
     }
 
     fn granted(at: u64) -> (u64, Fact) {
-        (at, Fact::Granted { lock: 0, token: 5, valid: true, others: vec![], ahead: None, was_head: true })
+        (
+            at,
+            Fact::Granted {
+                shares: false,
+                lock: 0,
+                token: 5,
+                valid: true,
+                others: vec![],
+                ahead: None,
+                was_head: true,
+            },
+        )
     }
 
     fn seen(at: u64, valid: bool, lives: bool, calm_ms: u64) -> (u64, Fact) {

@@ -44,7 +44,18 @@ mod tests {
     }
 
     fn granted(token: Token, valid: bool, others: &[Token]) -> (u64, Fact) {
-        (0, Fact::Granted { lock: 0, token, valid, others: others.to_vec(), ahead: None, was_head: true })
+        (
+            0,
+            Fact::Granted {
+                shares: false,
+                lock: 0,
+                token,
+                valid,
+                others: others.to_vec(),
+                ahead: None,
+                was_head: true,
+            },
+        )
     }
 
     #[test]

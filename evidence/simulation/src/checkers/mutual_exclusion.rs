@@ -43,7 +43,18 @@ mod tests {
     use crate::facts::Standing;
 
     fn granted(token: Token, valid: bool, others: &[Token]) -> (u64, Fact) {
-        (0, Fact::Granted { lock: 0, token, valid, others: others.to_vec(), ahead: None, was_head: true })
+        (
+            0,
+            Fact::Granted {
+                shares: false,
+                lock: 0,
+                token,
+                valid,
+                others: others.to_vec(),
+                ahead: None,
+                was_head: true,
+            },
+        )
     }
 
     fn removed(token: Token, by: Remover) -> (u64, Fact) {

@@ -35,6 +35,7 @@ use tokio::time::Instant;
 pub(crate) use self::call::CallKind;
 use self::call::{Call, Reply};
 use self::link::{Link, Wire};
+use self::server::Attempted;
 pub(crate) use self::session::SimStore;
 use crate::book::Book;
 use crate::clock::DriftingClock;
@@ -110,8 +111,8 @@ pub(crate) struct World {
     /// Watches of the servers that have fired, in that order.
     fired: Arc<Mutex<Vec<(SessionId, u64)>>>,
     watches_placed: u64,
-    /// The tasks that have entered a queue, and when an operator last deleted a node of theirs.
-    attempts: HashMap<task::Id, Option<u64>>,
+    /// The tasks that have entered a queue.
+    attempts: HashMap<task::Id, Attempted>,
     clocks: Vec<Arc<DriftingClock>>,
     denied: bool,
     unreachable_until: u64,

@@ -31,6 +31,40 @@ impl Wake for Fired {
     }
 }
 
+/// Whom a change of a node has woken, besides its owner.
+struct Told {
+    path: String,
+    alone: usize,
+    sharing: usize,
+}
+
+impl Told {
+    fn new(path: String, shares: bool) -> Self {
+        let mut told = Self { path, alone: 0, sharing: 0 };
+        told.add(shares);
+        told
+    }
+
+    fn add(&mut self, shares: bool) {
+        if shares { self.sharing += 1 } else { self.alone += 1 }
+    }
+
+    /// Those who share a lock all wait for the same writer, and count as one; for a reader none of them waits.
+    fn others(&self) -> usize {
+        let of_a_reader = self.path.rsplit('/').next().is_some_and(|name| name.starts_with(Mode::Shared.prefix()));
+        self.alone + if of_a_reader { 2 * self.sharing } else { self.sharing.min(1) }
+    }
+}
+
+/// What is known of a task that has entered a queue.
+#[derive(Debug, Default)]
+pub(super) struct Attempted {
+    /// Whether it shares the lock.
+    shares: bool,
+    /// When an operator last deleted a node of it.
+    robbed_at: Option<u64>,
+}
+
 impl World {
     pub(super) fn execute(&mut self, id: SessionId, request: &Request) -> Reply {
         let session = self.links[&id].memory.clone();
@@ -94,13 +128,13 @@ impl World {
         attempt: Option<task::Id>,
     ) -> Reply {
         if let Some(attempt) = attempt {
-            self.attempts.entry(attempt).or_default();
+            self.attempts.entry(attempt).or_default().shares = mode == Mode::Shared;
         }
         let entered = at_once(session.enter(queue, mode, ticket))?;
         let id = session.id();
         let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
         if let Some(lock) = self.book.lock_of(queue.as_str()) {
-            self.book.created(lock, token, Node { number, session: id, attempt });
+            self.book.created(lock, token, Node { number, session: id, shares: mode == Mode::Shared, attempt });
             self.observe(Fact::Created { lock, token, number, session: id.0 });
         }
         Ok(Answer::Entered(entered))
@@ -119,7 +153,10 @@ impl World {
         let is_own = watched.node.owner == Some(id);
         let event = self.place(id, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
-        let watches = link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path).count();
+        // Of those who share a lock, many may wait for the same one.
+        let shares = |watch: &&SimWatch| watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
+        let on_it = || link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path);
+        let watches = on_it().filter(|watch| !shares(watch)).count() + usize::from(on_it().any(|watch| shares(&watch)));
         if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
@@ -184,14 +221,15 @@ impl World {
         if by == Remover::Operator
             && let Some(attempt) = node.attempt
         {
-            self.attempts.insert(attempt, Some(self.now()));
+            let now = self.now();
+            self.attempts.entry(attempt).or_default().robbed_at = Some(now);
         }
         // A surplus node is deleted by a task that never entered.
         let sender = request.and_then(|request| request.sender).filter(|sender| self.attempts.contains_key(sender));
         let by_another = matches!(by, Remover::Session(id) if id != node.session.0)
             || sender.is_some_and(|sender| Some(sender) != node.attempt);
         let meddled_with = request.is_some_and(|request| {
-            let deleted_at = sender.and_then(|sender| self.attempts[&sender]);
+            let deleted_at = sender.and_then(|sender| self.attempts[&sender].robbed_at);
             self.book.was_removed_since(lock, request.connected_at)
                 || deleted_at.is_some_and(|at| at >= request.connected_at)
         });
@@ -202,7 +240,7 @@ impl World {
     pub(super) fn collect_fired(&mut self) {
         let fired = std::mem::take(&mut *self.fired.lock().unwrap_or_else(PoisonError::into_inner));
         // How many of others than the owner each change has woken.
-        let mut told: Vec<(String, usize)> = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
         for (id, number) in fired {
             let link = self.links.get_mut(&id).expect("links stay");
             let Some(watch) = link.watches.get_mut(&number) else { continue };
@@ -216,11 +254,12 @@ impl World {
             let is_in_queue = path.rsplit_once('/').is_some_and(|(queue, _)| self.book.lock_of(queue).is_some());
             watch.fired = Some(event.change);
             let (is_own, is_heard) = (watch.is_own, watch.is_wanted());
+            let shares = watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
             let is_served = link.is_served();
             if is_heard && !is_own {
-                match told.iter_mut().find(|(other, _)| *other == path) {
-                    Some((_, count)) => *count += 1,
-                    None => told.push((path, 1)),
+                match told.iter_mut().find(|known| known.path == path) {
+                    Some(known) => known.add(shares),
+                    None => told.push(Told::new(path, shares)),
                 }
             }
             if self.sabotages(id, number, is_own) || !is_served {
@@ -231,8 +270,11 @@ impl World {
             }
             self.push_down(id, Item::Event(number));
         }
-        for (path, others) in told {
-            let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) else { continue };
+        for told in told {
+            let others = told.others();
+            let Some(lock) = told.path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) else {
+                continue;
+            };
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Told { lock, others, tampered });
         }

@@ -1,0 +1,55 @@
+//! A guard, of one who holds a lock alone or of one who shares it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use fairlock::{Error, FencingToken, Guard, LossReason, ReadGuard};
+
+/// See the module's doc.
+#[derive(Debug)]
+pub(crate) enum AnyGuard {
+    Alone(Guard),
+    Shared(ReadGuard),
+}
+
+impl AnyGuard {
+    pub(crate) fn fencing_token(&self) -> FencingToken {
+        match self {
+            AnyGuard::Alone(guard) => guard.fencing_token(),
+            AnyGuard::Shared(guard) => guard.fencing_token(),
+        }
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        match self {
+            AnyGuard::Alone(guard) => guard.is_valid(),
+            AnyGuard::Shared(guard) => guard.is_valid(),
+        }
+    }
+
+    pub(crate) fn shares(&self) -> bool {
+        matches!(self, AnyGuard::Shared(_))
+    }
+
+    pub(crate) async fn lost(&self) -> LossReason {
+        match self {
+            AnyGuard::Alone(guard) => guard.lost().await,
+            AnyGuard::Shared(guard) => guard.lost().await,
+        }
+    }
+
+    pub(crate) async fn protect(&self, work: impl Future<Output = ()>) -> Result<(), Error> {
+        match self {
+            AnyGuard::Alone(guard) => guard.protect(work).await,
+            AnyGuard::Shared(guard) => guard.protect(work).await,
+        }
+    }
+
+    /// Asks for the release at once, not when it is awaited.
+    pub(crate) fn release(self) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>> {
+        match self {
+            AnyGuard::Alone(guard) => Box::pin(guard.release()),
+            AnyGuard::Shared(guard) => Box::pin(guard.release()),
+        }
+    }
+}
