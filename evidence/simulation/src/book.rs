@@ -135,6 +135,11 @@ impl Book {
         self.queue(lock).nodes.get(&token).map(|node| node.number)
     }
 
+    /// The attempt that a live node was made for.
+    pub(crate) fn attempt_of(&self, lock: Lock, token: Token) -> Option<task::Id> {
+        self.queue(lock).nodes.get(&token).and_then(|node| node.attempt)
+    }
+
     pub(crate) fn lives(&self, lock: Lock, token: Token) -> bool {
         self.queue(lock).nodes.contains_key(&token)
     }

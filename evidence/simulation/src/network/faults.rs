@@ -3,7 +3,7 @@
 use fairlock::queue::Sequence;
 use fairlock::store::{SessionId, SessionState};
 
-use super::link::Wire;
+use super::link::{SimWatch, Wire};
 use super::{Due, Stage, World};
 use crate::book::DATA_FOLDER;
 use crate::facts::{Fact, Lock, Remover};
@@ -156,8 +156,10 @@ impl World {
                 // is not found again after a lost reply.
                 let token = *self.book.nodes(lock).last()?;
                 let path = path.join(&Sequence::from(self.book.number_of(lock, token)?).node_name());
+                let attempt = self.book.attempt_of(lock, token)?;
                 let is_known = |link: &super::Link| {
-                    link.watches.values().any(|own| own.is_own && own.fired.is_none() && own.path == path)
+                    let is_of_it = |own: &SimWatch| own.attempt == Some(attempt) && own.path == path;
+                    link.watches.values().any(|own| is_of_it(own) && own.fired.is_none())
                 };
                 if !self.links.values().any(is_known) {
                     return None;

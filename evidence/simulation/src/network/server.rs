@@ -53,7 +53,7 @@ impl World {
             Call::Inspect { queue, name } => at_once(session.inspect(queue, name)).map(Answer::Node),
             Call::Watch { queue, name, asker } => match at_once(session.watch(queue, name)) {
                 Ok(None) => Ok(Answer::Watched(None)),
-                Ok(Some(watched)) => Ok(self.watch(id, queue.join(name), asker.clone(), watched)),
+                Ok(Some(watched)) => Ok(self.watch(id, request.sender, queue.join(name), asker.clone(), watched)),
                 Err(error) => Err(error),
             },
             Call::Leave { queue, name, form } => {
@@ -101,12 +101,20 @@ impl World {
         Ok(Answer::Done)
     }
 
-    fn watch(&mut self, id: SessionId, path: String, asker: Weak<()>, watched: Watched) -> Answer {
+    fn watch(
+        &mut self,
+        id: SessionId,
+        attempt: Option<task::Id>,
+        path: String,
+        asker: Weak<()>,
+        watched: Watched,
+    ) -> Answer {
         self.watches_placed += 1;
         let number = self.watches_placed;
         let (told, event) = oneshot::channel();
         let is_own = watched.node.owner == Some(id);
-        let mut watch = SimWatch { path: path.clone(), is_own, asker, event: watched.event, told, fired: None };
+        let mut watch =
+            SimWatch { path: path.clone(), is_own, attempt, asker, event: watched.event, told, fired: None };
         let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
         let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
         assert!(is_pending, "a new watch has not fired");
