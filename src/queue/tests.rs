@@ -288,6 +288,23 @@ fn cancelled_before_the_queue_exists_makes_nothing() {
 }
 
 #[test]
+fn cancelled_while_the_queue_is_made_does_not_enter_it() {
+    let mut machine = machine();
+    let made = [(Event::QueueMissing, vec![Action::MakeQueue]), (Event::Cancel, vec![])];
+    play(&mut machine, made);
+    play(&mut machine, [(Event::QueueMade, vec![Action::Finish])]);
+}
+
+#[test]
+fn cancelled_waiter_whose_node_is_gone_already_tells_nobody_of_a_loss() {
+    let mut machine = waiting_behind_its_predecessor();
+    play(
+        &mut machine,
+        [(Event::Cancel, vec![Action::Leave(LeaveForm::Withdraw)]), (Event::LeaveMissing, vec![Action::Finish])],
+    );
+}
+
+#[test]
 fn cancelled_with_nothing_recovered_does_not_enter_again() {
     let mut machine = machine();
     play(

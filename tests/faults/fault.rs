@@ -55,7 +55,7 @@ impl Fault {
             Self::BlackholeBothWays | Self::ZombieLink => 1_000,
             // The client notices the silence after two fifths of it, and the session has to survive that.
             Self::BlackholeOneWay => 2_000,
-            Self::ServerKilled => 6_000,
+            Self::ServerKilled => 5_000,
             _ => 4_000,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 
-use fairlock::queue::Sequence;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::SessionId;
 use fairlock::{LockPath, QueuePath};
 use tokio::task;
@@ -147,8 +147,14 @@ impl Book {
         self.queue(lock).nodes.range(token + 1..).next().map(|(&next, _)| next)
     }
 
-    pub(crate) fn number_of(&self, lock: Lock, token: Token) -> Option<i32> {
-        self.queue(lock).nodes.get(&token).map(|node| node.number)
+    pub(crate) fn sequence_of(&self, lock: Lock, token: Token) -> Option<Sequence> {
+        let node = self.queue(lock).nodes.get(&token)?;
+        Some(Sequence::new(node.number, if node.shares { Mode::Shared } else { Mode::Exclusive }))
+    }
+
+    /// The attempt that a live node was made for.
+    pub(crate) fn attempt_of(&self, lock: Lock, token: Token) -> Option<task::Id> {
+        self.queue(lock).nodes.get(&token).and_then(|node| node.attempt)
     }
 
     pub(crate) fn lives(&self, lock: Lock, token: Token) -> bool {
@@ -180,13 +186,8 @@ impl Book {
 
     /// A live node that was created before this one and is in its way.
     pub(crate) fn ahead_of(&self, lock: Lock, token: Token, shares: bool) -> Option<Token> {
-        let is_in_the_way = |(&other, node): &(&Token, &Node)| other < token && !(shares && node.shares);
+        let is_in_the_way = |(other, node): &(&Token, &Node)| **other < token && !(shares && node.shares);
         self.queue(lock).nodes.iter().find(is_in_the_way).map(|(&other, _)| other)
-    }
-
-    /// Whether a live node is that of one who shares the lock.
-    pub(crate) fn shares(&self, lock: Lock, token: Token) -> bool {
-        self.queue(lock).nodes.get(&token).is_some_and(|node| node.shares)
     }
 
     pub(crate) fn tamper(&mut self, lock: Lock) {

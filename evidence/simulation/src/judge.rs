@@ -92,7 +92,8 @@ impl Judge {
         let stats = &mut self.stats;
         match fact {
             Fact::Created { .. } => stats.entered += 1,
-            Fact::Granted { valid, .. } => {
+            Fact::Granted { shares, valid, .. } => {
+                stats.shared += u64::from(*shares);
                 stats.grants += 1;
                 stats.stillborn += u64::from(!valid);
             }

@@ -244,7 +244,8 @@ impl Plan {
             hold_ms: [timeout_ms / 40, timeout_ms / 10, timeout_ms / 2, timeout_ms * 3][rng.usize(..4)],
             limits,
             first_number,
-            sharing: [0, 0, 3, 7][sharing.usize(..4)],
+            // Deliberate errors show most where contenders exclude each other.
+            sharing: if sabotage.is_some() { 0 } else { [0, 0, 3, 7][sharing.usize(..4)] },
             sabotage,
         }
     }

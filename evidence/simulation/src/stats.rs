@@ -15,6 +15,8 @@ pub struct Stats {
     pub entered: u64,
     /// Guards returned.
     pub grants: u64,
+    /// Guards returned to those who share a lock.
+    pub shared: u64,
     /// Guards that were lost when they were returned.
     pub stillborn: u64,
     /// Releases told to a waiter as the baton.
@@ -55,15 +57,16 @@ impl Stats {
     }
 
     /// What happened, by name.
-    pub fn counts(&self) -> [(&'static str, u64); 11] {
+    pub fn counts(&self) -> [(&'static str, u64); 12] {
         let mut copy = self.clone();
         copy.counts_mut().map(|(name, count)| (name, *count))
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 11] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 12] {
         [
             ("entered", &mut self.entered),
             ("granted", &mut self.grants),
+            ("granted to share", &mut self.shared),
             ("granted, but lost already", &mut self.stillborn),
             ("handed over by the baton", &mut self.batons),
             ("queues surveyed", &mut self.surveys),
@@ -96,11 +99,11 @@ mod tests {
     #[test]
     fn what_never_happened_is_missing_and_what_did_is_not() {
         let mut stats = Stats::default();
-        assert_eq!(stats.missing().len(), 11 + FaultKind::ALL.len());
+        assert_eq!(stats.missing().len(), 12 + FaultKind::ALL.len());
         let one = Stats { grants: 1, faults: [1; FaultKind::ALL.len()], ..Stats::default() };
         stats.add(&one);
         stats.add(&one);
-        assert_eq!((stats.grants, stats.missing().len()), (2, 10));
+        assert_eq!((stats.grants, stats.missing().len()), (2, 11));
         assert!(!stats.missing().contains(&"granted".to_owned()));
     }
 }

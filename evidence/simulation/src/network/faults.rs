@@ -1,9 +1,8 @@
 //! Faults that happen at moments of their own, the regular look at guards and queues, and the end of all faults.
 
-use fairlock::queue::Sequence;
 use fairlock::store::{SessionId, SessionState};
 
-use super::link::Wire;
+use super::link::{SimWatch, Wire};
 use super::{Due, Stage, World};
 use crate::book::DATA_FOLDER;
 use crate::facts::{Fact, Lock, Remover};
@@ -155,9 +154,11 @@ impl World {
                 // The last in the queue: nobody waits for it. Its owner knows it: a ticket that is overwritten before
                 // is not found again after a lost reply.
                 let token = *self.book.nodes(lock).last()?;
-                let path = path.join(&Sequence::from(self.book.number_of(lock, token)?).node_name());
+                let path = path.join(&self.book.sequence_of(lock, token)?.node_name());
+                let attempt = self.book.attempt_of(lock, token)?;
                 let is_known = |link: &super::Link| {
-                    link.watches.values().any(|own| own.is_own && own.fired.is_none() && own.path == path)
+                    let is_of_it = |own: &SimWatch| own.attempt == Some(attempt) && own.path == path;
+                    link.watches.values().any(|own| is_of_it(own) && own.fired.is_none())
                 };
                 if !self.links.values().any(is_known) {
                     return None;
@@ -170,8 +171,8 @@ impl World {
     }
 
     fn write_by_hand(&mut self, lock: Lock, token: i64) {
-        let Some(number) = self.book.number_of(lock, token) else { return };
-        let node = self.book.path(lock).join(&Sequence::from(number).node_name());
+        let Some(sequence) = self.book.sequence_of(lock, token) else { return };
+        let node = self.book.path(lock).join(&sequence.node_name());
         self.note(Step::Operator { action: "writes to a node", lock });
         self.memory.write(&node, "by hand");
         self.collect_fired();

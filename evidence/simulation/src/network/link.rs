@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use fairlock::LossReason;
 use fairlock::store::{Change, Session, SessionState, WatchEvent};
 use tokio::sync::oneshot;
+use tokio::task;
 
 use super::call::{Reply, Request};
 use super::lock;
@@ -38,6 +39,8 @@ pub(super) enum Item {
 pub(super) struct SimWatch {
     pub(super) path: String,
     pub(super) is_own: bool,
+    /// The attempt that placed it.
+    pub(super) attempt: Option<task::Id>,
     /// The servers' end.
     pub(super) event: Pin<Box<dyn Future<Output = WatchEvent> + Send>>,
     /// Gone when nobody wants to know any more.

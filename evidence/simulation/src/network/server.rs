@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use fairlock::queue::{Mode, Sequence};
+use fairlock::queue::Mode;
 use fairlock::store::{Change, Operation, Session, SessionId, Value, WatchEvent, Watched, WatchedValue};
 use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
@@ -88,7 +88,7 @@ impl World {
             Call::Inspect { queue, name } => at_once(session.inspect(queue, name)).map(Answer::Node),
             Call::Watch { queue, name, asker } => match at_once(session.watch(queue, name)) {
                 Ok(None) => Ok(Answer::Watched(None)),
-                Ok(Some(watched)) => Ok(self.watch(id, queue.join(name), asker.clone(), watched)),
+                Ok(Some(watched)) => Ok(self.watch(id, request.sender, queue.join(name), asker.clone(), watched)),
                 Err(error) => Err(error),
             },
             Call::Leave { queue, name, form } => {
@@ -149,9 +149,16 @@ impl World {
         Ok(Answer::Done)
     }
 
-    fn watch(&mut self, id: SessionId, path: String, asker: Weak<()>, watched: Watched) -> Answer {
+    fn watch(
+        &mut self,
+        id: SessionId,
+        attempt: Option<task::Id>,
+        path: String,
+        asker: Weak<()>,
+        watched: Watched,
+    ) -> Answer {
         let is_own = watched.node.owner == Some(id);
-        let event = self.place(id, path.clone(), is_own, asker, watched.event);
+        let event = self.place(id, attempt, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
         // Of those who share a lock, many may wait for the same one.
         let shares = |watch: &&SimWatch| watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
@@ -178,12 +185,13 @@ impl World {
             event.await;
             WatchEvent { change: Change::Written, continuous: false }
         });
-        Answer::WatchedValue(value, self.place(id, path.to_string(), false, asker, event))
+        Answer::WatchedValue(value, self.place(id, None, path.to_string(), false, asker, event))
     }
 
     fn place(
         &mut self,
         id: SessionId,
+        attempt: Option<task::Id>,
         path: String,
         is_own: bool,
         asker: Weak<()>,
@@ -192,7 +200,7 @@ impl World {
         self.watches_placed += 1;
         let number = self.watches_placed;
         let (told, receiver) = oneshot::channel();
-        let mut watch = SimWatch { path, is_own, asker, event, told, fired: None };
+        let mut watch = SimWatch { path, is_own, attempt, asker, event, told, fired: None };
         let waker = Waker::from(Arc::new(Fired { session: id, watch: number, list: self.fired.clone() }));
         let is_pending = watch.event.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
         assert!(is_pending, "a new watch has not fired");
@@ -307,8 +315,8 @@ impl World {
 
     /// An operator deletes a contender's node.
     pub(super) fn operator_deletes(&mut self, lock: Lock, token: Token) {
-        let Some(number) = self.book.number_of(lock, token) else { return };
-        let path = self.book.path(lock).join(&Sequence::from(number).node_name());
+        let Some(sequence) = self.book.sequence_of(lock, token) else { return };
+        let path = self.book.path(lock).join(&sequence.node_name());
         self.note(Step::Operator { action: "deletes a node", lock });
         self.book.tamper(lock);
         self.removed(lock, token, Remover::Operator, None);
