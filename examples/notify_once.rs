@@ -235,15 +235,15 @@ async fn tell(variant: Variant, fate: Option<(Point, Fate)>) -> Result<(usize, u
         story.first_has_it.notified().await;
         // They wait in line while the first is at it.
         tokio::try_join!(story.on_event(&instances[1]), story.on_event(&instances[2]))?;
+        // A note is kept for as long as the event may come again. Here that is over, also for one who is paused.
+        let guard = instances[1].locks.mutex(&story.path)?.acquire().await?;
+        guard.transaction().delete(story.note(), None).commit().await?;
+        guard.release().await?;
         story.others_are_through.notify_one();
         Ok(())
     };
     tokio::try_join!(story.on_event(&instances[0]), others)?;
 
-    // Notes are kept for as long as an event may come again; here it does not.
-    let guard = instances[1].locks.mutex(&story.path)?.acquire().await?;
-    guard.transaction().delete(story.note(), None).commit().await?;
-    guard.release().await?;
     for instance in &instances {
         instance.locks.close().await;
     }

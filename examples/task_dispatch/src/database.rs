@@ -145,9 +145,11 @@ impl Database {
         Ok(self.connection().query_row("SELECT count(result) FROM tasks", [], |row| row.get(0))?)
     }
 
-    pub(crate) fn is_done(&self, task: &Task) -> Result<bool, Error> {
-        let is_done = "SELECT result IS NOT NULL FROM tasks WHERE id = ?";
-        Ok(self.connection().query_row(is_done, [task.id], |row| row.get(0))?)
+    /// The token of the last who has claimed the task.
+    pub(crate) fn newest_claim(&self, task: &Task) -> Result<Option<FencingToken>, Error> {
+        let token: i64 =
+            self.connection().query_row("SELECT token FROM tasks WHERE id = ?", [task.id], |row| row.get(0))?;
+        Ok((token > 0).then(|| FencingToken::from(token)))
     }
 
     pub(crate) fn report(&self) -> Result<Report, Error> {
@@ -211,7 +213,8 @@ mod tests {
         assert!(database.claim(&task, 1, token(7), LIMIT).expect("written"));
         assert!(database.claim(&task, 2, token(9), LIMIT).expect("written"));
         assert!(!database.complete(&task, 1, token(7), "late").expect("written"));
-        assert!(!database.is_done(&task).expect("read"));
+        assert_eq!(database.newest_claim(&task).expect("read"), Some(token(9)));
+        assert_eq!(database.done().expect("read"), 0);
         assert!(database.complete(&task, 2, token(9), "in time").expect("written"));
         assert!(!database.complete(&task, 2, token(9), "again").expect("written"), "a result is final");
     }

@@ -18,8 +18,8 @@
 //!
 //! A lock per task does not mean a node per task: ZooKeeper knows only the tasks that are being worked on, and the empty
 //! directories of those of the last minute or so, which its servers remove. A million tasks that wait, or are done, are the
-//! database's matter. A task costs about a dozen requests, most of them for making its directory; where it takes less time than
-//! those, let one row stand for a hundred pieces of work.
+//! database's matter. A task costs about ten requests, half of them for making its directory; where the work is done sooner than
+//! those, let one row stand for a hundred pieces of it.
 
 #![forbid(unsafe_code)]
 
@@ -46,7 +46,7 @@ use self::worker::Worker;
 /// Whatever fails here ends the run.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The order of the tasks of one order: when one is done, the next is pushed.
+/// What is done for each order, as one task after the other: when one is done, the next is pushed.
 pub const STAGES: [&str; 3] = ["charge", "pack", "ship"];
 
 /// Between two looks at whether all workers have come.

@@ -12,6 +12,9 @@ use crate::{Error, STAGES, Shared};
 /// How long a task takes.
 const WORK: Duration = Duration::from_millis(5);
 
+/// How often a worker that is about to come late looks whether it is late: quicker than the work, so that it comes between.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
 /// What may happen to a worker, at its first task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -19,7 +22,7 @@ pub enum Trouble {
     Dies,
     /// It works without end. The limit takes the task away.
     Hangs,
-    /// It is paused before it writes, and goes on when another has done the task, without a look at its guard.
+    /// It is paused before it writes, and goes on when another is at the task, without a look at its guard.
     ComesLate,
 }
 
@@ -65,7 +68,7 @@ impl Worker {
                 Some(Trouble::ComesLate) => {
                     self.tell(&task, &guard, "is paused");
                     let result = work(&task).await;
-                    self.until_another_has_done(&task, &guard).await?;
+                    self.until_another_is_at(&task, &guard).await?;
                     self.finish(&task, &guard, Ok(result))?;
                 }
                 None => self.finish(&task, &guard, guard.protect(work(&task)).await)?,
@@ -96,10 +99,9 @@ impl Worker {
         Ok(())
     }
 
-    async fn until_another_has_done(&self, task: &Task, guard: &Guard) -> Result<(), Error> {
-        guard.lost().await;
-        while !self.database.is_done(task)? {
-            tokio::time::sleep(WORK).await;
+    async fn until_another_is_at(&self, task: &Task, guard: &Guard) -> Result<(), Error> {
+        while self.database.newest_claim(task)? == Some(guard.fencing_token()) {
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
         Ok(())
     }
