@@ -1,7 +1,7 @@
 //! Several instances of a service receive the same event, and one of them sends the notification, whoever dies.
 //!
-//! "Exactly once" cannot be had from a lock alone: to send and to note that it was sent are two steps, and a process may
-//! die between them. So there are two variants, and one has to choose:
+//! "Exactly once" cannot be had from a lock alone: to send and to note that it was sent are two steps, and a process
+//! may die between them. So there are two variants, and one has to choose:
 //!
 //! * **At most once**: note first, then send. A death in between sends nothing.
 //! * **At least once**: send first, then note. A death in between sends twice, and the receiver drops the second by its

@@ -1,8 +1,8 @@
 //! A service of which one instance is active at a time: leader election, with a stop in time and a hand-over.
 //!
-//! Three instances are started. The one that leads is killed, and so is its successor; an observer tells who leads. In this
-//! process the second is not killed but cut off: it lives on, and stops its service *before* the third may start. On a
-//! server, with `ZOOKEEPER=localhost:2181`, it is killed like the first: pull the plug yourself.
+//! Three instances are started. The one that leads is killed, and so is its successor; an observer tells who leads. In
+//! this process the second is not killed but cut off: it lives on, and stops its service *before* the third may start.
+//! On a server, with `ZOOKEEPER=localhost:2181`, it is killed like the first: pull the plug yourself.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -32,8 +32,8 @@ struct World {
     shutdown: AtomicBool,
 }
 
-/// The service while it is active. What has to be tidied up when it stops belongs into its drop: on loss, the future of the
-/// work is dropped where it waits.
+/// The service while it is active. What has to be tidied up when it stops belongs in its drop: on loss, the future of
+/// the work is dropped where it waits.
 struct Active {
     instance: usize,
     world: Arc<World>,

@@ -13,8 +13,12 @@ use crate::{Error, STAGES};
 /// How many tasks one look for the next finds; more than one, since somebody may still be at the first.
 const LOOK: usize = 16;
 
-/// How long a statement waits for those of others.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two attempts of a statement that others keep out. SQLite's own pauses grow to 100 ms, in which the others
+/// win over and over, until the worker has held its task for too long.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often a statement is tried.
+const ATTEMPTS: i32 = 20_000;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS tasks (
@@ -29,7 +33,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS history (task INTEGER, worker INTEGER, token INTEGER, what TEXT);
 ";
 
-/// A connection to the database. Its statements take far less than a millisecond; a slower database would want an async client.
+/// A connection to the database. It blocks its thread, for a moment; a database on another machine would want an async
+/// client.
 pub(crate) struct Database {
     connection: Mutex<Connection>,
 }
@@ -48,7 +53,10 @@ impl Database {
     /// Opens the file, and makes the tables if there are none.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_handler(Some(|attempts| {
+            std::thread::sleep(BUSY_PAUSE);
+            attempts < ATTEMPTS
+        }))?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self { connection: Mutex::new(connection) })
@@ -64,8 +72,8 @@ impl Database {
         })
     }
 
-    /// The oldest tasks that nobody has claimed, or that may have been given up. The clock says only when a look is worth it;
-    /// whether somebody is at it, the task's lock says.
+    /// The oldest tasks that nobody has claimed, or that may have been given up. The clock says only when a look is
+    /// worth it; whether somebody is at it, the task's lock says.
     pub(crate) fn due(&self) -> Result<Vec<Task>, Error> {
         let connection = self.connection();
         let mut look = connection.prepare_cached(
@@ -78,8 +86,8 @@ impl Database {
         Ok(tasks.collect::<Result<_, _>>()?)
     }
 
-    /// Notes that the holder of the task's lock is at it: from now on, an older token's result is refused. False if it is done,
-    /// or if a newer token has claimed it.
+    /// Notes that the holder of the task's lock is at it: from now on, an older token's result is refused. False if it
+    /// is done, or if a newer token has claimed it.
     pub(crate) fn claim(
         &self,
         task: &Task,
@@ -100,8 +108,8 @@ impl Database {
         })
     }
 
-    /// Writes the result and pushes the next task, all or nothing; false if it was refused: somebody else has claimed the task
-    /// since, or done it.
+    /// Writes the result and pushes the next task, all or nothing; false if it was refused: somebody else has claimed
+    /// the task since, or done it.
     pub(crate) fn complete(
         &self,
         task: &Task,
@@ -171,10 +179,13 @@ impl Database {
     /// A transaction that has the right to write from its beginning: none fails because another came between.
     fn change<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let output = f(&transaction)?;
-        transaction.commit()?;
-        Ok(output)
+        // It may wait for others, and the locks' tasks must go on meanwhile.
+        tokio::task::block_in_place(|| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let output = f(&transaction)?;
+            transaction.commit()?;
+            Ok(output)
+        })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

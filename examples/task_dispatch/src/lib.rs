@@ -2,24 +2,25 @@
 //!
 //! # Who does what
 //!
-//! * The **database** knows the tasks. A result counts if the database has accepted it, and nothing else does: it refuses
-//!   the write of whoever has an older fencing token than the last one that has claimed the task (`UPDATE … WHERE token <= ?`).
-//! * The **dispatch lock** is the queue of the free workers. Its holder alone looks for the next task, and waits for one if
-//!   there is none; so tasks go to workers in the order in which these became free, no two try for the same task, and
-//!   one of them polls the database instead of all.
-//! * Each task's **own lock** says that somebody is at it. It is taken by the holder of the dispatch lock, with a limit to how
-//!   long it is held, and kept for the work. A worker that dies loses it with its session, one that hangs by the limit.
+//! * The **database** knows the tasks. A result counts if the database has accepted it, and nothing else does: it
+//!   refuses the write of whoever has an older fencing token than the last one that has claimed the task.
+//! * The **dispatch lock** is the queue of the free workers. Its holder alone looks for the next task, and waits for
+//!   one if there is none; so tasks go to workers in the order in which these became free, no two try for the same
+//!   task, and one of them polls the database instead of all.
+//! * Each task's **own lock** says that somebody is at it. It is taken by the holder of the dispatch lock, with a limit
+//!   to how long it is held, and kept for the work. A worker that dies loses it with its session, one that hangs by the
+//!   limit.
 //!
 //! # Why not one lock for all of it, and how many tasks there may be
 //!
 //! One lock that is held during the work would let one worker work. One that is held only while a task is chosen says
-//! nothing of a worker that has died since. So both are needed, and only the tasks' locks are for safety: if the dispatch
-//! lock failed, two workers would try for the same task, and its lock would choose.
+//! nothing of a worker that has died since. So both are needed, and only the tasks' locks are for safety: if the
+//! dispatch lock failed, two workers would try for the same task, and its lock would choose.
 //!
-//! A lock per task does not mean a node per task: ZooKeeper knows only the tasks that are being worked on, and the empty
-//! directories of those of the last minute or so, which its servers remove. A million tasks that wait, or are done, are the
-//! database's matter. A task costs about ten requests, half of them for making its directory; where the work is done sooner than
-//! those, let one row stand for a hundred pieces of it.
+//! A lock per task does not mean a node per task: ZooKeeper knows only the tasks that are being worked on, and the
+//! empty directories of those of the last minute or so, which its servers remove. A million tasks that wait, or are
+//! done, are the database's matter. A task costs about fourteen requests, a third of them for making its directory;
+//! where the work is done sooner than that, let one row stand for a hundred pieces of it.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! Works off a pool of tasks while a worker is killed, another hangs, and a third comes back late.
 //!
 //! `cargo run -p fairlock-task-dispatch` has the locks in this process;
-//! `ZOOKEEPER=localhost:2181 cargo run -p fairlock-task-dispatch` has them on a server. The tasks are in an SQLite file either
-//! way. lib.rs tells how it works.
+//! `ZOOKEEPER=localhost:2181 cargo run -p fairlock-task-dispatch` has them on a server. The tasks are in an SQLite file
+//! either way. lib.rs tells how it works.
 
 #![forbid(unsafe_code)]
 

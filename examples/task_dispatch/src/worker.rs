@@ -12,7 +12,8 @@ use crate::{Error, STAGES, Shared};
 /// How long a task takes.
 const WORK: Duration = Duration::from_millis(5);
 
-/// How often a worker that is about to come late looks whether it is late: quicker than the work, so that it comes between.
+/// How often a worker that is about to come late looks whether it is late: quicker than the work, so that it comes
+/// between.
 const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// What may happen to a worker, at its first task.
