@@ -63,6 +63,11 @@ pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};
 pub use self::token::FencingToken;
 
+/// The snippets of the jobs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/JOBS.md")]
+mod jobs {}
+
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -23,6 +23,7 @@ pub(crate) fn find(root: &Path) -> Result<Vec<Suite>> {
     let evidence = root.join("evidence");
     let mut packages = entries(root)?;
     packages.extend(entries(&evidence)?);
+    packages.extend(entries(&root.join("examples"))?);
     packages.retain(|path| path.join("Cargo.toml").is_file());
     packages.insert(0, root.to_owned());
     let mut suites = Vec::new();
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!(is_slow("tests/contract_memory.rs"), Some(false));
         assert_eq!(is_slow("tests/tidy.rs"), Some(false));
         assert_eq!(is_slow("testcontainers/tests/server.rs"), Some(true));
+        assert_eq!(is_slow("examples/task_dispatch/tests/dispatch_memory.rs"), Some(false));
+        assert_eq!(is_slow("examples/task_dispatch/tests/dispatch_server.rs"), Some(true));
         assert_eq!(is_slow("evidence/model/tests/worlds.rs"), Some(true));
     }
 
