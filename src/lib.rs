@@ -33,9 +33,10 @@
 //!
 //! # Where to look
 //!
-//! [`Fairlock`] opens sessions, [`Mutex`] is the lock, [`Guard`] is a held one. [`Versioned`] is a value that is written
-//! only if nobody else has changed it. [`queue`] is the protocol, and [`store`] what it runs on. docs/PROTOCOL.md argues
-//! why it is safe; docs/RECIPES.md says when to take which; docs/ARCHITECTURE.md shows the code.
+//! [`Fairlock`] opens sessions, [`Mutex`] is the lock, [`Guard`] is a held one; [`RwLock`] is one that readers share.
+//! [`recipes`] has what is built on them: elections, several locks at once, values that are written only if nobody else has changed
+//! them. [`DistributedLock`] is any lock. [`queue`] is the protocol, and [`store`] what it runs on. docs/PROTOCOL.md argues why it is
+//! safe; docs/RECIPES.md says when to take which; docs/ARCHITECTURE.md shows the code.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

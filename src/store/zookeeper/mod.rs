@@ -41,6 +41,20 @@ pub enum Access {
     CreatorElseRead,
 }
 
+impl Access {
+    /// As the client crate has them.
+    fn acls(&self) -> Vec<zk::Acl> {
+        let (everyone, creator) = (zk::AuthId::anyone(), zk::AuthId::authed());
+        match self {
+            Access::Everyone => vec![zk::Acl::new(zk::Permission::ALL, everyone)],
+            Access::CreatorOnly => vec![zk::Acl::new(zk::Permission::ALL, creator)],
+            Access::CreatorElseRead => {
+                vec![zk::Acl::new(zk::Permission::ALL, creator), zk::Acl::new(zk::Permission::READ, everyone)]
+            }
+        }
+    }
+}
+
 /// ZooKeeper as a [`Store`].
 #[derive(Clone)]
 pub struct ZooKeeper {

@@ -79,17 +79,6 @@ impl ZooKeeperSession {
         client.clone().ok_or_else(|| StoreErrorKind::Ended(LossReason::Closed).into())
     }
 
-    fn acls(&self) -> Vec<zk::Acl> {
-        let (everyone, creator) = (zk::AuthId::anyone(), zk::AuthId::authed());
-        match self.access {
-            Access::Everyone => vec![zk::Acl::new(zk::Permission::ALL, everyone)],
-            Access::CreatorOnly => vec![zk::Acl::new(zk::Permission::ALL, creator)],
-            Access::CreatorElseRead => {
-                vec![zk::Acl::new(zk::Permission::ALL, creator), zk::Acl::new(zk::Permission::READ, everyone)]
-            }
-        }
-    }
-
     /// Enters without the transaction, where the directory's data may not be written.
     async fn enter_plainly(
         &self,
@@ -98,7 +87,7 @@ impl ZooKeeperSession {
         mode: Mode,
         ticket: &[u8],
     ) -> Result<Entered, StoreError> {
-        let acls = self.acls();
+        let acls = self.access.acls();
         let options = zk::CreateMode::EphemeralSequential.with_acls(zk::Acls::new(&acls));
         let (stat, number) = client.create(&queue.join(mode.prefix()), ticket, &options).await.map_err(store_error)?;
         let number = i32::try_from(number.into_i64()).map_err(|_| not_understood())?;
@@ -111,7 +100,7 @@ impl ZooKeeperSession {
     }
 
     async fn create_directory(&self, client: &zk::Client, path: &str, data: &[u8]) -> Result<(), zk::Error> {
-        let acls = self.acls();
+        let acls = self.access.acls();
         let acls = zk::Acls::new(&acls);
         let created = match client.create(path, data, &zk::CreateMode::Container.with_acls(acls)).await {
             // Before 3.5 there are no containers: the directory stays.
@@ -161,7 +150,7 @@ impl Session for ZooKeeperSession {
     async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
         let client = self.client()?;
         let prefix = queue.join(mode.prefix());
-        let acls = self.acls();
+        let acls = self.access.acls();
         let results = {
             let mut writer = client.new_multi_writer();
             let options = zk::CreateMode::EphemeralSequential.with_acls(zk::Acls::new(&acls));
@@ -329,7 +318,7 @@ impl Session for ZooKeeperSession {
 
     async fn commit(&self, own: &str, operations: &[Operation]) -> Result<(), StoreError> {
         let client = self.client()?;
-        let acls = self.acls();
+        let acls = self.access.acls();
         let options = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acls));
         let committed = {
             let mut writer = client.new_multi_writer();
@@ -358,7 +347,7 @@ impl Session for ZooKeeperSession {
     }
 
     async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError> {
-        values::write(&self.client()?, &self.acls(), path, data, expected).await
+        values::write(&self.client()?, &self.access.acls(), path, data, expected).await
     }
 
     fn give_up(&self, reason: LossReason) {
