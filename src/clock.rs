@@ -129,7 +129,11 @@ impl Clock for TokioClock {
     }
 
     async fn sleep_until(&self, point: Timestamp) {
-        tokio::time::sleep_until(self.origin + point.since_origin()).await;
+        match self.origin.checked_add(point.since_origin()) {
+            Some(at) => tokio::time::sleep_until(at).await,
+            // It never comes.
+            None => std::future::pending().await,
+        }
     }
 
     fn unix_millis(&self) -> u64 {

@@ -79,3 +79,13 @@ async fn no_time_at_all_is_refused() {
     assert!(matches!(error, Error::InvalidConfig { .. }), "{error}");
     assert_eq!(bed.nodes("/a"), 0, "nothing was sent");
 }
+
+#[tokio::test]
+async fn for_ever_is_no_limit() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a good path");
+    let guard = lock.acquire_with(AcquireOptions::default().hold_at_most(Duration::MAX)).await.expect("free");
+    let waited = tokio::time::timeout(Duration::from_millis(5), guard.lost()).await;
+    assert!(waited.is_err() && guard.is_valid());
+    guard.release().await.expect("released");
+}

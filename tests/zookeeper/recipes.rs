@@ -286,3 +286,72 @@ async fn a_writer_that_releases_lets_all_readers_in_without_a_request() {
     assert_eq!(events, 1, "one for the session, whose readers all watch one node");
     assert!(guards.iter().all(fairlock::ReadGuard::is_valid));
 }
+
+type Told = std::pin::Pin<Box<dyn Future<Output = (LossReason, Instant)> + Send>>;
+
+/// Each kind of holder, and what it is told of its loss.
+async fn held(kind: &str, locks: &fairlock::Fairlock, path: &str) -> Told {
+    macro_rules! told {
+        ($guard:expr) => {{
+            let guard = $guard;
+            Box::pin(async move { (guard.lost().await, Instant::now()) })
+        }};
+    }
+    let mutex = locks.mutex(path).expect("a good path");
+    let rw_lock = locks.rw_lock(path).expect("a good path");
+    match kind {
+        "mutex" => told!(mutex.acquire().await.expect("free")),
+        "reader" => told!(rw_lock.read().await.expect("free")),
+        "writer" => told!(rw_lock.write().await.expect("free")),
+        "leader" => told!(locks.election(path).expect("a good path").campaign("here").await.expect("nobody leads")),
+        "owner twice" => {
+            let lock = mutex.reentrant(2);
+            let (outer, inner) = (lock.acquire().await.expect("free"), lock.acquire().await.expect("again"));
+            Box::pin(async move {
+                let lost = outer.lost().await;
+                assert!(!inner.is_valid(), "all guards of one hold are lost together");
+                (lost, Instant::now())
+            })
+        }
+        "folded" => told!(mutex.folded(10).acquire().await.expect("free")),
+        "several" => {
+            let other = format!("{path}-other");
+            let guard = locks.multi_lock([path, &other]).expect("good paths").acquire().await.expect("free");
+            Box::pin(async move {
+                let (_, reason) = guard.lost().await;
+                (reason, Instant::now())
+            })
+        }
+        kind => panic!("no such kind: {kind}"),
+    }
+}
+
+/// Its connection is reset and no other is made, as when its host has crashed: it expires, and another follows; whoever is
+/// left of it, as after a mere cut, knew before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_of_holder_that_is_gone_is_followed_and_each_that_is_only_cut_off_knew_before() {
+    let server = bed::server().await.address();
+    let mut runs = Vec::new();
+    for kind in ["mutex", "reader", "writer", "leader", "owner twice", "folded", "several"] {
+        let server = server.clone();
+        runs.push(tokio::spawn(async move {
+            let (path, proxy) = (unused_path(), proxy().await);
+            let locks = connect(&proxy.address(), SESSION_TIMEOUT).await;
+            let told = held(kind, &locks, &path).await;
+            let next = mutex(&server, &path, SESSION_TIMEOUT).await;
+            let next = tokio::spawn(async move { (next.acquire().await.expect("granted"), Instant::now()) });
+            wait_for_nodes(&raw(&server).await, &path, 2).await;
+            proxy.hold_connections();
+            proxy.cut(Close::Rst);
+            let (reason, lost_at) = soon(told).await;
+            let (next, granted_at) = soon(next).await.expect("no panic");
+            assert_eq!(reason, LossReason::DeadlinePassed, "{kind}");
+            assert!(lost_at < granted_at, "{kind} knew first");
+            assert!(next.is_valid(), "{kind}");
+            proxy.release_connections();
+        }));
+    }
+    for run in runs {
+        soon(run).await.expect("no panic");
+    }
+}
