@@ -1,6 +1,6 @@
 //! The link between a guard and the task that owns its node.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
@@ -22,6 +22,8 @@ pub(crate) struct Hold {
     pub(super) era: Era,
     /// Until when it is held at most.
     pub(super) held_until: Option<Timestamp>,
+    /// The loss as it was told.
+    pub(super) told: OnceLock<LossReason>,
     pub(super) losses: watch::Receiver<Option<LossReason>>,
     pub(super) release: oneshot::Sender<ReleaseRequest>,
 }
@@ -64,6 +66,14 @@ impl Hold {
 
     /// Why the lock is lost; `None` while it may be relied upon. Reads a clock and three cells, does no I/O.
     pub(crate) fn loss(&self) -> Option<LossReason> {
+        if let Some(reason) = self.told.get() {
+            return Some(*reason);
+        }
+        // Whatever is found first: of two deadlines that have passed, not now one and then the other.
+        self.look().map(|reason| *self.told.get_or_init(|| reason))
+    }
+
+    fn look(&self) -> Option<LossReason> {
         if let Some(reason) = *self.losses.borrow() {
             return Some(reason);
         }
@@ -85,17 +95,22 @@ impl Hold {
 
     /// Waits until the lock is lost.
     pub(crate) async fn lost(&self) -> LossReason {
-        let mut losses = self.losses.clone();
-        tokio::select! {
+        let (mut losses, mut states) = (self.losses.clone(), self.session.states());
+        let reason = tokio::select! {
             biased;
             told = losses.wait_for(Option::is_some) => match told {
                 Ok(reason) => reason.unwrap_or(LossReason::Closed),
                 Err(_) => LossReason::Closed,
             },
             // Here too, so that loss does not depend on the task being scheduled.
-            () = self.session.lapsed(self.era) => self.loss().unwrap_or(LossReason::DeadlinePassed),
-            () = self.session.passed(self.held_until) => self.loss().unwrap_or(LossReason::HoldLimitReached),
-        }
+            state = states.wait_for(|state| matches!(state, SessionState::Ended(_))) => match state.map(|state| *state) {
+                Ok(SessionState::Ended(reason)) => reason,
+                _ => LossReason::Closed,
+            },
+            () = self.session.lapsed(self.era) => LossReason::DeadlinePassed,
+            () = self.session.passed(self.held_until) => LossReason::HoldLimitReached,
+        };
+        self.loss().unwrap_or(reason)
     }
 
     /// Releases the lock and waits for the outcome. The request is made by the call, not by awaiting.

@@ -1,5 +1,6 @@
 //! Who wants to know what becomes of a contender: a waiter, then a guard, then nobody.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -132,6 +133,7 @@ impl Driver {
             session,
             era,
             held_until,
+            told: OnceLock::new(),
             losses,
             release: release_sender,
         }));

@@ -67,7 +67,7 @@ impl AcquireOptions {
         self
     }
 
-    pub(super) fn take_timeout(&mut self) -> Option<Duration> {
+    pub(crate) fn take_timeout(&mut self) -> Option<Duration> {
         self.timeout.take()
     }
 

@@ -19,6 +19,8 @@ use crate::ticket::Identity;
 
 /// The shortest session timeout that is accepted. Below it, ordinary pauses of a process end its session.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
+/// Longer times to connect are cut to this: points further away cannot be counted.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection to a coordination store, from which locks are made.
@@ -214,7 +216,7 @@ impl Builder {
     /// # Panics
     ///
     /// As [`Builder::connect`].
-    pub async fn open(self, store: impl Store) -> Result<Fairlock, Error> {
+    pub async fn open(mut self, store: impl Store) -> Result<Fairlock, Error> {
         if !(SESSION_TIMEOUT_MIN..=SESSION_TIMEOUT_MAX).contains(&self.open.session_timeout) {
             return Err(Error::InvalidConfig {
                 reason: format!(
@@ -226,6 +228,7 @@ impl Builder {
         if self.open.connect_timeout.is_zero() {
             return Err(Error::InvalidConfig { reason: "the time to connect is zero; give at least a second".into() });
         }
+        self.open.connect_timeout = self.open.connect_timeout.min(CONNECT_TIMEOUT_MAX);
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = store.clock();
         let pool = Pool::open(store, self.open, Handle::current()).await?;

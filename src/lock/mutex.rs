@@ -174,6 +174,11 @@ impl Mutex {
         &self.shared.pool
     }
 
+    /// The length of the longest path that a watcher of this lock watches.
+    pub(crate) fn watched_path_bytes(&self) -> usize {
+        self.queue.as_str().len() + NODE_NAME_BYTES
+    }
+
     pub(crate) fn queue(&self) -> &QueuePath {
         &self.queue
     }
@@ -210,7 +215,6 @@ impl Mutex {
     }
 
     async fn contend(&self, mode: Mode, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
-        let path_bytes = self.queue.as_str().len() + NODE_NAME_BYTES;
         let attempt = Attempt {
             lock: self.path.clone(),
             queue: self.queue.clone(),
@@ -218,7 +222,7 @@ impl Mutex {
             mode,
             patience,
             limits: self.shared.limits,
-            seat: self.shared.pool.seat(WATCHED_PATHS, path_bytes).await?,
+            seat: self.shared.pool.seat(WATCHED_PATHS, self.watched_path_bytes()).await?,
             pool: Arc::downgrade(&self.shared.pool),
             hold_limit: options.hold_limit(),
             progress: options.into_progress(),

@@ -20,10 +20,13 @@ use crate::token::FencingToken;
 /// * **Fair to both**: readers and writers stand in one queue. A reader is granted when no writer is ahead of it, a writer
 ///   when nobody is. So a writer that waits is not overtaken by readers that come later.
 /// * **No herd**: a reader waits for the nearest writer ahead only, a writer for its predecessor. A writer that releases tells
-///   the readers behind it, who all may go on, or the next writer, who needs no request then; a reader that releases tells nobody
-///   but the writer that waits for it.
-/// * **Fenced**: tokens rise in the order of the queue. A resource that checks the tokens of *writes* is safe from late
-///   writers. A reader's token says what it may rely on having been written; it is no token for writing.
+///   the readers behind it, who all go on without a request, or the next writer, who does as well; a reader that releases tells
+///   nobody but the writer that waits for it, who lists the queue then. Where a writer with readers behind it gives up or dies, each
+///   of them lists the queue.
+/// * **Fenced**: tokens rise in the order of the queue, so a resource that checks the tokens of *writes* refuses a late writer
+///   once a later writer has written. A **reader** is safe from a late writer only if the resource also takes notice of the
+///   readers' tokens, and refuses writes with lower ones from then on; or if the writes go through
+///   [`Guard::transaction`](crate::Guard::transaction). A reader's token is no token for writing.
 /// * The writer's side is the [`Mutex`] of the same path: whoever takes that waits for readers, and readers for it.
 ///
 /// Not reentrant, and a reader that waits for the writer's side of the same lock waits for itself.

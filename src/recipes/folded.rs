@@ -61,6 +61,8 @@ struct State {
     /// Whether there is a turn.
     occupied: bool,
     waiting: VecDeque<oneshot::Sender<Turn>>,
+    /// How long the line may become before those who have left it are taken out.
+    clean_at: usize,
 }
 
 /// A turn; empty once it was passed on.
@@ -143,6 +145,11 @@ impl FoldedMutex {
         let mut state = self.shared.lock_state();
         if std::mem::replace(&mut state.occupied, true) {
             let (sender, receiver) = oneshot::channel();
+            // Those who have stopped waiting are taken out now and then, at a cost that is constant for each who joins.
+            if state.waiting.len() >= state.clean_at {
+                state.waiting.retain(|waiting| !waiting.is_closed());
+                state.clean_at = 2 * state.waiting.len().max(16);
+            }
             state.waiting.push_back(sender);
             return Err(receiver);
         }
@@ -199,6 +206,7 @@ impl fmt::Debug for FoldedMutex {
         f.debug_struct("FoldedMutex")
             .field("path", &self.path().as_str())
             .field("turns_max", &self.shared.turns_max)
+            .field("in_line", &self.shared.lock_state().waiting.len())
             .finish_non_exhaustive()
     }
 }

@@ -199,12 +199,9 @@ impl MultiGuard {
             output = work => output,
         };
         // Work that is ready together with the loss came too late.
-        tokio::select! {
-            biased;
-            (path, reason) = self.lost(), if !self.is_valid() => {
-                Err(Error::LockLost { path: path.to_string(), reason })
-            },
-            output = std::future::ready(output) => Ok(output),
+        match self.guards.iter().find_map(|guard| Some((guard.path(), guard.loss()?))) {
+            Some((path, reason)) => Err(Error::LockLost { path: path.to_string(), reason }),
+            None => Ok(output),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
-use crate::error::{Error, LossReason};
+use crate::error::Error;
 use crate::lock::{Guard, Mutex};
 use crate::path::LockPath;
 
@@ -38,15 +38,23 @@ pub struct ReentrantMutex {
 struct Owner {
     mutex: Mutex,
     limit: usize,
-    /// The hold under way. Its lock is kept while the lock is being acquired, so that one place in the queue is enough.
-    held: tokio::sync::Mutex<Weak<Guard>>,
+    /// Kept while the lock is being acquired, so that one place in the queue is enough.
+    acquiring: tokio::sync::Mutex<()>,
+    held: StdMutex<Option<Held>>,
+}
+
+/// The hold under way, and how many guards the owner has of it.
+struct Held {
+    guard: Arc<Guard>,
+    guards: usize,
 }
 
 impl Mutex {
     /// This lock for an owner who takes it again while holding it, at most `limit` times at once (at least once): code
     /// that takes it without end is told so rather than counted for ever.
     pub fn reentrant(&self, limit: usize) -> ReentrantMutex {
-        let owner = Owner { mutex: self.clone(), limit: limit.max(1), held: tokio::sync::Mutex::default() };
+        let (acquiring, held) = (tokio::sync::Mutex::default(), StdMutex::default());
+        let owner = Owner { mutex: self.clone(), limit: limit.max(1), acquiring, held };
         ReentrantMutex { owner: Arc::new(owner) }
     }
 }
@@ -68,13 +76,15 @@ impl ReentrantMutex {
     ///
     /// Dropping the future gives up the place in the queue; another clone that waits for the lock enters in its stead.
     pub async fn acquire(&self) -> Result<ReentrantGuard, Error> {
-        let mut held = self.owner.held.lock().await;
-        if let Some(guard) = self.again(&held)? {
+        if let Some(guard) = self.again()? {
             return Ok(guard);
         }
-        let guard = Arc::new(self.owner.mutex.acquire().await?);
-        *held = Arc::downgrade(&guard);
-        Ok(ReentrantGuard { guard })
+        let _one_at_a_time = self.owner.acquiring.lock().await;
+        // Another clone may have been quicker.
+        if let Some(guard) = self.again()? {
+            return Ok(guard);
+        }
+        Ok(self.first(self.owner.mutex.acquire().await?))
     }
 
     /// Takes the lock if this owner holds it or nobody does; `None` if somebody else holds it or waits for it.
@@ -87,28 +97,58 @@ impl ReentrantMutex {
     ///
     /// As [`ReentrantMutex::acquire`].
     pub async fn try_acquire(&self) -> Result<Option<ReentrantGuard>, Error> {
-        // Another clone is waiting in the queue: it is not held.
-        let Ok(mut held) = self.owner.held.try_lock() else { return Ok(None) };
-        if let Some(guard) = self.again(&held)? {
+        if let Some(guard) = self.again()? {
             return Ok(Some(guard));
         }
-        let Some(guard) = self.owner.mutex.try_acquire().await? else { return Ok(None) };
-        let guard = Arc::new(guard);
-        *held = Arc::downgrade(&guard);
-        Ok(Some(ReentrantGuard { guard }))
+        // Another clone is waiting in the queue.
+        let Ok(_one_at_a_time) = self.owner.acquiring.try_lock() else { return Ok(None) };
+        if let Some(guard) = self.again()? {
+            return Ok(Some(guard));
+        }
+        Ok(self.owner.mutex.try_acquire().await?.map(|guard| self.first(guard)))
     }
 
-    fn again(&self, held: &Weak<Guard>) -> Result<Option<ReentrantGuard>, Error> {
-        let Some(guard) = held.upgrade() else { return Ok(None) };
+    /// One more guard of the hold under way, if there is one.
+    fn again(&self) -> Result<Option<ReentrantGuard>, Error> {
+        let mut held = self.owner.lock_held();
+        let Some(held) = held.as_mut() else { return Ok(None) };
         let path = self.path().to_string();
-        if let Some(reason) = guard.loss() {
+        if let Some(reason) = held.guard.loss() {
             return Err(Error::LockLost { path, reason });
         }
-        // One of the references is this one.
-        if Arc::strong_count(&guard) > self.owner.limit {
+        if held.guards >= self.owner.limit {
             return Err(Error::HeldTooOften { path, limit: self.owner.limit });
         }
-        Ok(Some(ReentrantGuard { guard }))
+        held.guards += 1;
+        Ok(Some(ReentrantGuard { owner: self.owner.clone(), guard: Some(held.guard.clone()) }))
+    }
+
+    /// The first guard of a new hold.
+    fn first(&self, guard: Guard) -> ReentrantGuard {
+        let guard = Arc::new(guard);
+        let before = self.owner.lock_held().replace(Held { guard: guard.clone(), guards: 1 });
+        assert!(before.is_none(), "the lock was acquired while it was held by this owner");
+        ReentrantGuard { owner: self.owner.clone(), guard: Some(guard) }
+    }
+}
+
+impl Owner {
+    fn lock_held(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a guard back; the lock itself if it was the last.
+    fn give_back(&self, guard: Arc<Guard>) -> Option<Guard> {
+        let mut held = self.lock_held();
+        let guards = held.as_mut().map(|held| &mut held.guards).expect("a guard is counted while it exists");
+        *guards -= 1;
+        if *guards > 0 {
+            return None;
+        }
+        let last = held.take();
+        drop((last, held));
+        // Nobody else has one: they are counted.
+        Arc::into_inner(guard)
     }
 }
 
@@ -126,9 +166,10 @@ impl fmt::Debug for ReentrantMutex {
 /// It gives access to the [`Guard`] that all of them share.
 #[must_use = "if unused, the lock is released immediately"]
 #[clippy::has_significant_drop]
-#[derive(Debug)]
 pub struct ReentrantGuard {
-    guard: Arc<Guard>,
+    owner: Arc<Owner>,
+    /// Gone once it was given back.
+    guard: Option<Arc<Guard>>,
 }
 
 impl ReentrantGuard {
@@ -141,11 +182,9 @@ impl ReentrantGuard {
     /// # Cancel safety
     ///
     /// As [`Guard::release`].
-    pub fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
-        let path = self.guard.path().to_string();
-        let loss: Option<LossReason> = self.guard.loss();
-        // Of two that are released at one moment, exactly one is the last.
-        let release = Arc::into_inner(self.guard).map(Guard::release);
+    pub fn release(mut self) -> impl Future<Output = Result<(), Error>> + Send {
+        let (path, loss) = (self.path().to_string(), self.loss());
+        let release = self.guard.take().and_then(|guard| self.owner.give_back(guard)).map(Guard::release);
         async move {
             match (release, loss) {
                 (Some(release), _) => release.await,
@@ -156,10 +195,24 @@ impl ReentrantGuard {
     }
 }
 
+impl Drop for ReentrantGuard {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            drop(self.owner.give_back(guard));
+        }
+    }
+}
+
 impl Deref for ReentrantGuard {
     type Target = Guard;
 
     fn deref(&self) -> &Guard {
-        &self.guard
+        self.guard.as_ref().expect("a guard that is in use was not given back")
+    }
+}
+
+impl fmt::Debug for ReentrantGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantGuard").field("guard", &**self).finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, LossReason};
 use crate::lock::{Guard, Mutex, Role};
 use crate::name::Sequence;
 use crate::path::{LockPath, QueuePath};
-use crate::session::{Pool, Seat, Session};
+use crate::session::Session;
 use crate::store::{Expected, SessionState, StoreError, StoreErrorKind};
 use crate::ticket::Identity;
 use crate::token::FencingToken;
@@ -29,6 +29,9 @@ const REQUESTS_MAX: usize = 32;
 
 /// The pause before a write is tried again that met another's, or whose reply was lost.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often to look whether an event was missed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The value, and the node of the holder.
 const WATCHED_PATHS: usize = 2;
@@ -89,7 +92,7 @@ pub enum ReleaseAnswer {
 }
 
 impl Mutex {
-    /// Asks whoever holds the lock now to release it. `None` if nobody does.
+    /// Asks whoever holds the lock alone now to release it. `None` if nobody does: readers who share a lock cannot be asked.
     ///
     /// Nothing is forced: a holder that does not [look](Guard::release_requested) never knows, and one that does may go on. To
     /// remove a contender by force, see [`Mutex::break_contender`].
@@ -113,14 +116,19 @@ impl Mutex {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if the reason is longer than 512 bytes or 32 others ask already; otherwise as [`Mutex::acquire`].
+    /// [`Error::TooLarge`] if the reason is longer than 512 bytes or 32 others ask already; [`Error::InvalidConfig`] if it has
+    /// control characters; otherwise as [`Mutex::acquire`].
     ///
     /// # Cancel safety
     ///
     /// The request may be made even if the future is dropped.
     pub async fn request_release(&self, reason: &str) -> Result<Option<ReleaseRequest>, Error> {
         check_text("the reason", reason)?;
-        let holder = self.contenders().await?.into_iter().find(|contender| contender.role == Role::Holder);
+        let holder = self
+            .contenders()
+            .await?
+            .into_iter()
+            .find(|contender| contender.role == Role::Holder && contender.sequence.is_exclusive());
         let Some(holder) = holder else { return Ok(None) };
         let mut random = fastrand::Rng::new();
         let id = format!("{:016x}{:016x}", random.u64(..), random.u64(..));
@@ -182,7 +190,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if the note is longer than 512 bytes; [`Error::LockLost`] if the lock was lost before.
+    /// [`Error::TooLarge`] if the note is longer than 512 bytes; [`Error::InvalidConfig`] if it has control characters;
+    /// [`Error::LockLost`] if the lock was lost before.
     ///
     /// # Cancel safety
     ///
@@ -235,7 +244,9 @@ impl ReleaseRequest {
     async fn wait(&self, for_answer: bool) -> Result<ReleaseAnswer, Error> {
         let path = self.mutex.path().release_requests();
         loop {
-            let seat = seat(self.mutex.pool(), &path).await?;
+            let mut seat = self.mutex.pool().seat(WATCHED_PATHS, self.mutex.watched_path_bytes()).await?;
+            // It watches, and holds nothing that the keeper would have to renew.
+            seat.retire();
             match self.wait_with(seat.session(), self.mutex.queue(), &path, for_answer).await {
                 Ok(answer) => return Ok(answer),
                 // The next seat is on another session.
@@ -271,6 +282,8 @@ impl ReleaseRequest {
                 biased;
                 _ = node.event => {},
                 () = watched.event => {},
+                // Servers withhold an event if READ on the node was revoked meanwhile, and nothing else would tell.
+                () = tokio::time::sleep(LOOK_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0)) => {},
                 // The watches are gone with it.
                 _ = states.wait_for(|state| matches!(state, SessionState::Ended(_))) => {},
             }
@@ -283,29 +296,29 @@ impl ReleaseRequest {
     }
 }
 
-/// A seat on a live session for watching, which holds nothing that the keeper would have to renew.
-async fn seat(pool: &std::sync::Arc<Pool>, path: &LockPath) -> Result<Seat, Error> {
-    let mut seat = pool.seat(WATCHED_PATHS, path.as_str().len()).await?;
-    seat.retire();
-    Ok(seat)
-}
-
 fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Error::TooLarge { what, bytes: text.len(), bytes_max: TEXT_BYTES_MAX });
     }
+    if !is_fit(text) {
+        return Err(Error::InvalidConfig { reason: format!("{what} has control characters; give one line of text") });
+    }
     Ok(())
 }
 
-/// What a value says; `None` if it says nothing that this library wrote, or what is not fit to be shown.
+/// Fit to be shown to people: short, and nothing that a terminal obeys.
+fn is_fit(text: &str) -> bool {
+    text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+/// What a value says, without entries that are not fit to be shown; `None` if it says nothing that this library wrote.
 fn parse(data: &[u8]) -> Option<Requests> {
-    let requests: Requests = serde_json::from_slice(data).ok()?;
-    let is_fit = |text: &str| text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control);
-    let are_fit = requests
-        .requests
-        .iter()
-        .all(|entry| entry.by.is_presentable() && is_fit(&entry.reason) && entry.answer.as_deref().is_none_or(is_fit));
-    are_fit.then_some(requests)
+    let mut requests: Requests = serde_json::from_slice(data).ok()?;
+    // One bad writer must not hide the others.
+    requests.requests.retain(|entry| {
+        entry.by.is_presentable() && is_fit(&entry.reason) && entry.answer.as_deref().is_none_or(is_fit)
+    });
+    Some(requests)
 }
 
 /// Changes the requests to the holder with this token. The change is made again whenever another write came first, or a reply was
@@ -319,7 +332,12 @@ async fn change(
     let failed = |error| Error::from_store("write the requests to release", path.as_str(), error);
     loop {
         let value = session.read_surely(|| session.store().read_value(path)).await.map_err(failed)?;
-        let known = value.as_ref().and_then(|value| parse(&value.data)).filter(|known| known.token == token.as_i64());
+        let known = value.as_ref().and_then(|value| parse(&value.data));
+        // To a holder before the present one: whoever waits for it finds it gone.
+        if known.as_ref().is_some_and(|known| known.token > token.as_i64()) {
+            return Ok(());
+        }
+        let known = known.filter(|known| known.token == token.as_i64());
         let mut requests = known.unwrap_or_else(|| Requests { token: token.as_i64(), requests: vec![] });
         change(&mut requests.requests)?;
         let data = serde_json::to_vec(&requests).expect("text and numbers can be written as JSON");
@@ -357,8 +375,11 @@ mod tests {
     #[test]
     fn what_others_wrote_there_is_no_request() {
         assert!(parse(&requests("deployment")).is_some());
-        for data in [&b""[..], b"{}", b"[1]", &requests("\u{1b}[2J"), &requests(&"x".repeat(600))] {
+        for data in [&b""[..], b"{}", b"[1]"] {
             assert_eq!(parse(data), None, "{}", String::from_utf8_lossy(data));
+        }
+        for data in [requests("\u{1b}[2J"), requests(&"x".repeat(600))] {
+            assert_eq!(parse(&data).map(|requests| requests.requests), Some(vec![]));
         }
     }
 }

@@ -59,7 +59,11 @@ pub async fn check_all(harness: &dyn Harness) {
 }
 
 async fn entered(session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> (String, super::Entered) {
-    let entered = session.enter(queue, Mode::Exclusive, ticket).await.expect("entering an existing queue succeeds");
+    entered_as(Mode::Exclusive, session, queue, ticket).await
+}
+
+async fn entered_as(mode: Mode, session: &dyn Session, queue: &QueuePath, ticket: &[u8]) -> (String, super::Entered) {
+    let entered = session.enter(queue, mode, ticket).await.expect("entering an existing queue succeeds");
     (entered.sequence.node_name(), entered)
 }
 
@@ -106,6 +110,13 @@ pub async fn the_first_is_alone_and_later_ones_are_not(harness: &dyn Harness) {
     one.leave(&queue, &first_name, Departure::Withdraw).await.expect("left");
     let (_, third) = entered(&*one, &queue, b"3").await;
     assert_ne!(third.neighbours, Neighbours::None, "the second is still there");
+    for (first, second) in [(Mode::Shared, Mode::Exclusive), (Mode::Exclusive, Mode::Shared)] {
+        let queue = queue_of(&*one, harness).await;
+        let (_, alone) = entered_as(first, &*one, &queue, b"1").await;
+        assert_eq!(alone.neighbours, Neighbours::None);
+        let (_, other) = entered_as(second, &*two, &queue, b"2").await;
+        assert_ne!(other.neighbours, Neighbours::None, "whatever the mode");
+    }
 }
 
 /// Numbers of one queue count creations; tokens rise with them.
@@ -115,9 +126,12 @@ pub async fn numbers_are_contiguous_and_tokens_rise(harness: &dyn Harness) {
     let mut last: Option<super::Entered> = None;
     for round in 0..6 {
         let session = if round % 2 == 0 { &one } else { &two };
-        let (name, entered) = entered(&**session, &queue, b"t").await;
+        let mode = Mode::ALL[round / 2 % 2];
+        let (name, entered) = entered_as(mode, &**session, &queue, b"t").await;
+        assert_eq!(entered.sequence.mode(), mode);
+        assert!(session.survey(&queue).await.expect("a list").contains(&name), "it is listed under its name");
         if let Some(last) = last {
-            assert_eq!(entered.sequence.as_i32(), last.sequence.as_i32() + 1);
+            assert_eq!(entered.sequence.as_i32(), last.sequence.as_i32() + 1, "one count for all modes");
             assert!(entered.token > last.token);
         }
         last = Some(entered);

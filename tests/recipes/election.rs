@@ -280,3 +280,42 @@ async fn a_run_ends_with_its_handle() {
     let error = soon(run).await.expect("no panic").expect_err("closed");
     assert!(matches!(error, Error::Closed | Error::LockLost { reason: LossReason::Closed, .. }), "{error}");
 }
+
+#[tokio::test]
+async fn what_the_work_returned_is_kept_though_the_leadership_is_lost_before_it_is_resigned() {
+    let bed = Bed::new().await;
+    let locks = client(&bed.memory).await;
+    let election = locks.election("/a").expect("a path");
+    bed.memory.lose_next(session_of(&bed.memory, 1), Request::Leave, Loss::Request);
+    let memory = bed.memory.clone();
+    let run = election.run("worker", async |_| {
+        // The resignation's request is lost, and by the time it would be repeated the session has ended.
+        let memory = memory.clone();
+        tokio::spawn(async move {
+            eventually(|| memory.children("/a/_fairlock").len() == 1).await;
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            memory.expire(session_of(&memory, 1));
+        });
+        "done"
+    });
+    assert_eq!(soon(run).await.expect("the work was done"), "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_covers_the_proclamation() {
+    let bed = Bed::new().await;
+    let locks = client(&bed.memory).await;
+    let election = locks.election("/a").expect("a path");
+    election.campaign("makes the record").await.expect("nobody leads").resign().await.expect("it leads");
+    let session = session_of(&bed.memory, 1);
+    // Each proclamation's reply is lost, and made again after a pause.
+    for _ in 0..1_000 {
+        bed.memory.lose_next(session, Request::Commit, Loss::Request);
+    }
+    let started = tokio::time::Instant::now();
+    let options = AcquireOptions::default().timeout(Duration::from_millis(300));
+    let error = election.campaign_with(options, "late").await.expect_err("it was never proclaimed");
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_millis(400));
+    bed.until_nodes("/a", 0).await;
+}

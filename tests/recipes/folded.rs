@@ -146,3 +146,19 @@ async fn a_turn_that_was_lost_is_not_passed_on() {
     assert_eq!(next.turn(), 0);
     assert!(next.is_valid());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_everybody_leaves_does_not_grow() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a path").folded(100);
+    let guard = lock.acquire().await.expect("free");
+    for _ in 0..1_000 {
+        let error = lock.acquire_timeout(Duration::from_millis(1)).await.expect_err("held");
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    }
+    assert!(format!("{lock:?}").contains("in_line: "), "{lock:?}");
+    let in_line =
+        format!("{lock:?}").split("in_line: ").nth(1).and_then(|rest| rest.split([',', ' ']).next()?.parse().ok());
+    assert!(in_line.is_some_and(|in_line: usize| in_line <= 64), "{lock:?}");
+    guard.release().await.expect("released");
+}

@@ -149,3 +149,14 @@ async fn the_loss_of_one_is_the_loss_of_all_and_the_store_refuses_its_writes() {
     assert!(matches!(error, Error::LockLost { .. }), "{error}");
     bed.until_nodes("/a", 0).await;
 }
+
+#[tokio::test]
+async fn work_that_is_done_together_with_the_loss_came_too_late() {
+    let bed = Bed::new().await;
+    let guard = bed.locks.multi_lock(["/a", "/b"]).expect("good paths").acquire().await.expect("free");
+    let work = async { bed.memory.expire(bed.memory.sessions()[0]) };
+    let error = guard.protect(work).await.expect_err("lost before the work was done");
+    assert!(matches!(error, Error::LockLost { reason: LossReason::SessionExpired, .. }), "{error}");
+    // No task has to run for it.
+    assert_eq!(futures::FutureExt::now_or_never(guard.lost()).expect("at once").1, LossReason::SessionExpired);
+}

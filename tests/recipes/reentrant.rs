@@ -95,3 +95,22 @@ async fn a_lost_lock_is_not_entered_again_until_its_guards_are_gone() {
     let again = lock.acquire().await.expect("with a new session");
     assert!(again.is_valid());
 }
+
+#[tokio::test]
+async fn a_try_is_answered_at_once_while_another_clone_is_on_its_way_in() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a path").reentrant(3);
+    // Both ask at once: the second waits for the first, and is polled only after the try.
+    let mut first = Box::pin(lock.acquire());
+    let mut second = Box::pin(lock.acquire());
+    assert!(futures::poll!(&mut first).is_pending());
+    assert!(futures::poll!(&mut second).is_pending());
+    let outer = soon(first).await.expect("free");
+    let tried = lock.try_acquire().await.expect("no error").expect("this owner holds it");
+    let inner = soon(second).await.expect("the same owner");
+    assert_eq!(outer.fencing_token(), inner.fencing_token());
+    drop((outer, inner));
+    assert_eq!(bed.nodes("/a"), 1);
+    tried.release().await.expect("released");
+    assert_eq!(bed.nodes("/a"), 0);
+}

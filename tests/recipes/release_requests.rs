@@ -122,6 +122,8 @@ async fn what_does_not_fit_is_refused_and_garbage_is_overwritten() {
     let guard = lock.acquire().await.expect("free");
     let error = lock.request_release(&"x".repeat(513)).await.expect_err("too long");
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    let error = lock.request_release("two\nlines").await.expect_err("control characters");
+    assert!(matches!(error, Error::InvalidConfig { .. }), "{error}");
     bed.memory.create(VALUE, "garbage");
     for number in 0..32 {
         lock.request_release(&format!("{number}")).await.expect("a server answers").expect("it is held");
@@ -129,4 +131,33 @@ async fn what_does_not_fit_is_refused_and_garbage_is_overwritten() {
     let error = lock.request_release("one more").await.expect_err("too many");
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     assert_eq!(soon(guard.release_requested()).await.expect("held").reason(), "0");
+}
+
+#[tokio::test]
+async fn readers_are_not_asked() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.rw_lock("/a").expect("a path");
+    let _reader = lock.read().await.expect("free");
+    assert!(lock.as_mutex().request_release("to a reader").await.expect("a server answers").is_none());
+}
+
+/// Whoever listed the queue before the lock passed on asks the holder before the present one.
+#[tokio::test]
+async fn a_late_request_to_an_earlier_holder_undoes_none_to_the_present_one() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a path");
+    let guard = lock.acquire().await.expect("free");
+    let request = lock.request_release("to the present one").await.expect("a server answers").expect("it is held");
+    let value = String::from_utf8(bed.memory.data(VALUE).expect("a value")).expect("text");
+    // The present holder as its predecessor would have seen it: requests to a later token are there already.
+    let later = guard.fencing_token().as_i64() + 1;
+    let token = format!("\"token\":{}", guard.fencing_token());
+    assert!(value.contains(&token));
+    let of_the_later = value.replace(&token, &format!("\"token\":{later}"));
+    bed.memory.write(VALUE, of_the_later.clone());
+    let late = lock.request_release("late").await.expect("a server answers").expect("it is held");
+    assert_eq!(bed.memory.data(VALUE).expect("a value"), of_the_later.as_bytes(), "nothing was undone");
+    guard.release().await.expect("released");
+    assert_eq!(soon(late.answered()).await.expect("an answer"), ReleaseAnswer::Gone);
+    assert_eq!(soon(request.answered()).await.expect("an answer"), ReleaseAnswer::Gone);
 }

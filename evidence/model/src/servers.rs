@@ -100,7 +100,8 @@ impl World {
 
     fn decide_leave(&self, state: &mut State, queued: &Queued, form: LeaveForm, own: OwnNode) -> (Transaction, Event) {
         let number = number_of(own);
-        let Some(&node) = state.leader.node(number) else { return (Transaction::Nothing, Event::LeaveMissing) };
+        let named = state.leader.node(number).filter(|node| self.sequence_of(node) == own.sequence);
+        let Some(&node) = named else { return (Transaction::Nothing, Event::LeaveMissing) };
         if form == LeaveForm::CloseQueue && state.leader.nodes.len() > 1 {
             return (Transaction::Nothing, Event::Refused);
         }
@@ -222,7 +223,7 @@ impl World {
         let tree = state.tree_at(server);
         let contender = usize::from(queued.contender);
         let is_own = |own: OwnNode| {
-            let node = tree.node(number_of(own));
+            let node = tree.node(number_of(own)).filter(|node| self.sequence_of(node) == own.sequence);
             node.is_some_and(|node| {
                 !self.driver.compares_identity || (node.token == token_of(own) && usize::from(node.session) == session)
             })

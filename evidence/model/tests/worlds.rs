@@ -36,23 +36,33 @@ fn with(world: World, change: impl FnOnce(&mut Driver)) -> World {
 
 #[test]
 fn small_world_holds() {
-    holds("small", 4);
+    holds("small", 5);
 }
 
 #[test]
 fn world_without_faults_holds() {
-    holds("wavering", 4);
+    holds("wavering", 5);
+}
+
+#[test]
+fn world_with_readers_and_a_writer_holds() {
+    holds("sharing", 5);
+}
+
+#[test]
+fn world_with_a_reader_between_writers_holds() {
+    holds("shared between", 5);
 }
 
 #[test]
 fn world_with_a_stranger_who_writes_holds() {
     // Somebody holds already when it begins.
-    holds("forged", 3);
+    holds("forged", 4);
 }
 
 #[test]
 fn world_with_a_contender_that_entered_twice_holds() {
-    holds("surplus", 4);
+    holds("surplus", 5);
 }
 
 #[test]

@@ -55,9 +55,12 @@ impl Leadership {
         let data = leader.expect("a guard's node is a contender's").to_bytes();
         loop {
             let transaction = self.guard.transaction().set_data(self.record.as_str(), data.clone(), None);
-            match transaction.commit().await {
+            match self.guard.protect(transaction.commit()).await? {
                 Err(Error::TransactionRefused { source, .. }) if source.kind() == StoreErrorKind::NoNode => {
                     self.make_record().await?;
+                }
+                Err(Error::TransactionRefused { source, .. }) => {
+                    return Err(Error::from_store("write the leader's record", self.record.as_str(), source));
                 }
                 Err(Error::UnknownOutcome { .. }) => tokio::time::sleep(UNKNOWN_PAUSE).await,
                 outcome => return outcome,

@@ -107,21 +107,34 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// As [`Election::campaign`], and [`Error::Timeout`] if a time limit was given.
+    /// As [`Election::campaign`], [`Error::Timeout`] if a time limit was given, and [`Error::InvalidConfig`] for a longest time of
+    /// zero.
     ///
     /// # Cancel safety
     ///
     /// As [`Election::campaign`].
     pub async fn campaign_with(
         &self,
-        options: AcquireOptions,
+        mut options: AcquireOptions,
         payload: impl Into<Vec<u8>>,
     ) -> Result<Leadership, Error> {
         let payload = payload.into();
         record::check_size(&payload)?;
-        let guard = self.mutex.acquire_with(options).await?;
-        let leadership = Leadership::new(guard, self.record.clone(), self.mutex.identity().clone());
-        leadership.proclaim(payload).await?;
+        // One limit for both halves.
+        let limit = options.take_timeout();
+        let elected = async {
+            let guard = self.mutex.acquire_with(options).await?;
+            let leadership = Leadership::new(guard, self.record.clone(), self.mutex.identity().clone());
+            leadership.proclaim(payload).await?;
+            Ok(leadership)
+        };
+        let leadership = match limit {
+            None => elected.await?,
+            Some(limit) => match tokio::time::timeout(limit, elected).await {
+                Ok(elected) => elected?,
+                Err(_) => return Err(Error::Timeout { path: self.path().to_string(), waited: limit }),
+            },
+        };
         info!(election = %self.path(), token = %leadership.fencing_token(), "leads");
         Ok(leadership)
     }
@@ -164,8 +177,11 @@ impl Election {
                     match leadership.protect(work(leadership.clone())).await {
                         Ok(output) => {
                             // The work may have kept a reference: then the leadership ends when that goes.
-                            if let Some(leadership) = Arc::into_inner(leadership) {
-                                leadership.resign().await?;
+                            if let Some(leadership) = Arc::into_inner(leadership)
+                                && let Err(error) = leadership.resign().await
+                            {
+                                // The work was done while it led; what came afterwards, nobody can undo.
+                                warn!(election = %self.path(), %error, "the leadership ended before it was resigned");
                             }
                             return Ok(output);
                         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -15,6 +16,9 @@ use crate::session::{Seat, Session};
 use crate::store::{SessionState, StoreError, StoreErrorKind, WatchEvent};
 
 type Event<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How often to look whether an event was missed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The record, and the node that it names.
 const WATCHED_PATHS: usize = 2;
@@ -34,6 +38,8 @@ struct Watching {
     record: Event<()>,
     node: Option<Event<WatchEvent>>,
     states: watch::Receiver<SessionState>,
+    /// The next look whether an event was missed.
+    look: Event<()>,
     /// What is watched counts against the session's limit.
     _seat: Seat,
 }
@@ -73,8 +79,7 @@ impl Observer {
 
     async fn look(&self) -> Result<(Option<Leader>, Watching), Error> {
         loop {
-            let bytes = self.record.as_str().len();
-            let mut seat = self.mutex.pool().seat(WATCHED_PATHS, bytes).await?;
+            let mut seat = self.mutex.pool().seat(WATCHED_PATHS, self.mutex.watched_path_bytes()).await?;
             // It watches, but holds nothing that the keeper would have to renew.
             seat.retire();
             let session = seat.session().clone();
@@ -103,7 +108,8 @@ impl Observer {
                 _ => leader = None,
             }
         }
-        Ok((leader, Watching { record: watched.event, node, states, _seat: seat }))
+        let look = Box::pin(tokio::time::sleep(LOOK_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0)));
+        Ok((leader, Watching { record: watched.event, node, states, look, _seat: seat }))
     }
 }
 
@@ -118,6 +124,8 @@ impl Watching {
             biased;
             () = &mut self.record => {},
             () = node => {},
+            // Servers withhold an event if READ on the node was revoked meanwhile, and nothing else would tell.
+            () = &mut self.look => {},
             // The watches are gone with it. An error: the session was dropped.
             _ = self.states.wait_for(|state| matches!(state, SessionState::Ended(_))) => {},
         }

@@ -16,8 +16,8 @@ fn granted(state: &State) -> Option<(usize, u8)> {
 /// When c is granted and its node n is in the leader's tree: no node there that excludes c has a lower number; n's token is higher
 /// than all granted before that exclude c; and no other contender that holds and excludes c has a node there.
 ///
-/// Nothing is asked of a grant whose node is gone already: that takes an operator or a session ended by force, and the
-/// resource refuses its token, for whoever is granted later has a higher one.
+/// Nothing is asked of a grant whose node is gone already: that takes an operator or a session ended by force, and a
+/// resource that has seen a later token refuses its own.
 pub fn grant_is_to_the_head(world: &World, state: &State) -> bool {
     let Some((granted, token)) = granted(state) else { return true };
     let Some(node) = state.leader.node_of_token(token) else { return true };

@@ -12,6 +12,10 @@ pub fn all() -> Vec<Property<World>> {
         Property::sometimes("granted alone", |_, state| is_granted(state, Proof::Alone)),
         Property::sometimes("granted by survey", |_, state| is_granted(state, Proof::Survey)),
         Property::sometimes("granted by the baton", |_, state| is_granted(state, Proof::Baton)),
+        Property::sometimes("two share, or nobody may", |world: &World, state: &State| {
+            let readers = || (0..state.contenders.len()).filter(|&contender| world.shares(contender));
+            readers().count() < 2 || readers().filter(|&contender| state.contenders[contender].is_valid()).count() == 2
+        }),
         Property::sometimes("all have ended", |_, state: &State| {
             state.contenders.iter().all(|contender| contender.is_done() && contender.user == User::Nobody)
         }),

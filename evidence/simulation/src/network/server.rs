@@ -31,6 +31,11 @@ impl Wake for Fired {
     }
 }
 
+/// Whether a path is that of a node of one who shares the lock.
+fn is_of_a_reader(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with(Mode::Shared.prefix()))
+}
+
 /// Whom a change of a node has woken, besides its owner.
 struct Told {
     path: String,
@@ -51,8 +56,7 @@ impl Told {
 
     /// Those who share a lock all wait for the same writer, and count as one; for a reader none of them waits.
     fn others(&self) -> usize {
-        let of_a_reader = self.path.rsplit('/').next().is_some_and(|name| name.starts_with(Mode::Shared.prefix()));
-        self.alone + if of_a_reader { 2 * self.sharing } else { self.sharing.min(1) }
+        self.alone + if is_of_a_reader(&self.path) { 2 * self.sharing } else { self.sharing.min(1) }
     }
 }
 
@@ -160,10 +164,13 @@ impl World {
         let is_own = watched.node.owner == Some(id);
         let event = self.place(id, attempt, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
-        // Of those who share a lock, many may wait for the same one.
+        // Of those who share a lock, many may wait for the same writer.
+        let of_a_reader = is_of_a_reader(&path);
         let shares = |watch: &&SimWatch| watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
         let on_it = || link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path);
-        let watches = on_it().filter(|watch| !shares(watch)).count() + usize::from(on_it().any(|watch| shares(&watch)));
+        let sharing = on_it().filter(&shares).count();
+        let watches =
+            on_it().filter(|watch| !shares(watch)).count() + if of_a_reader { sharing } else { sharing.min(1) };
         if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
