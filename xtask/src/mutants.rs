@@ -53,7 +53,7 @@ impl Checker {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Checker::Model => &["small"],
-            Checker::Simulation => &["--seeds", "1500"],
+            Checker::Simulation => &["--seeds", "4000"],
         }
     }
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         for (property, history) in &report.violations {
             println!("violated: {property}\n{history}");
         }
-        if !report.violations.is_empty() {
+        if !report.violations.is_empty() || !report.missing.is_empty() {
             return ExitCode::FAILURE;
         }
         if are_counted && report.violations.is_empty() && expected != report.states {

@@ -6,10 +6,13 @@ use stateright::Property;
 use crate::state::{Note, State, User};
 use crate::world::World;
 
+/// Its name.
+pub const GRANTED_ALONE: &str = "granted alone";
+
 /// Reached in every world in which contenders wait.
 pub fn all() -> Vec<Property<World>> {
     vec![
-        Property::sometimes("granted alone", |_, state| is_granted(state, Proof::Alone)),
+        Property::sometimes(GRANTED_ALONE, |_, state| is_granted(state, Proof::Alone)),
         Property::sometimes("granted by survey", |_, state| is_granted(state, Proof::Survey)),
         Property::sometimes("granted by the baton", |_, state| is_granted(state, Proof::Baton)),
         Property::sometimes("two share, or nobody may", |world: &World, state: &State| {
