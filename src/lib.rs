@@ -47,6 +47,7 @@ mod error;
 mod lock;
 mod name;
 mod path;
+mod pauses;
 pub mod queue;
 pub mod recipes;
 mod session;

@@ -27,6 +27,7 @@ use self::requests::{Answer, Requests};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::{LockPath, QueuePath};
+use crate::pauses;
 use crate::queue::{Action, Event, Limits, Machine, Mode, Patience};
 use crate::session::{Pool, Seat};
 use crate::store::{Change, SessionState, StoreError, WatchEvent};
@@ -38,10 +39,6 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// request on the wire just before the release would delay it: the client's socket holds back a second small
 /// packet until the first is acknowledged.
 const OWN_WATCH_DELAY: Duration = Duration::from_millis(50);
-
-/// How often a waiter looks whether it missed an event. A server that revokes READ on a watched node drops the event
-/// (since 3.8.4 and 3.9.2), and nothing else would ever wake the waiter.
-const PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What an attempt needs to know.
 pub(crate) struct Attempt {
@@ -277,8 +274,7 @@ impl Driver {
         match (self.machine.wants_ticks(), &self.probe_timer) {
             // Not all at one moment: waiters that came together would look together.
             (true, None) => {
-                let pause = PROBE_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0);
-                self.probe_timer = Some(Box::pin(tokio::time::sleep(pause)));
+                self.probe_timer = Some(Box::pin(tokio::time::sleep(pauses::until_next_look())));
             }
             (false, Some(_)) => self.probe_timer = None,
             _ => {}

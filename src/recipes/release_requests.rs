@@ -16,6 +16,7 @@ use crate::error::{Error, LossReason};
 use crate::lock::{Guard, Mutex, Role};
 use crate::name::Sequence;
 use crate::path::{LockPath, QueuePath};
+use crate::pauses;
 use crate::session::Session;
 use crate::store::{Expected, SessionState, StoreError, StoreErrorKind};
 use crate::ticket::Identity;
@@ -29,9 +30,6 @@ const REQUESTS_MAX: usize = 32;
 
 /// The pause before a write is tried again that met another's, or whose reply was lost.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// How often to look whether an event was missed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The value, and the node of the holder.
 const WATCHED_PATHS: usize = 2;
@@ -283,7 +281,7 @@ impl ReleaseRequest {
                 _ = node.event => {},
                 () = watched.event => {},
                 // Servers withhold an event if READ on the node was revoked meanwhile, and nothing else would tell.
-                () = tokio::time::sleep(LOOK_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0)) => {},
+                () = tokio::time::sleep(pauses::until_next_look()) => {},
                 // The watches are gone with it.
                 _ = states.wait_for(|state| matches!(state, SessionState::Ended(_))) => {},
             }

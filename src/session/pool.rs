@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -15,6 +14,7 @@ use tracing::{info, warn};
 
 use super::{Seat, Session};
 use crate::error::{Error, Retry};
+use crate::pauses;
 use crate::store::{OpenOptions, SessionState, Store};
 
 /// Between two attempts to open a session, the pause doubles up to this. Jitter keeps a fleet from coming back at
@@ -138,7 +138,7 @@ impl Pool {
         if self.free_seat(paths, path_bytes).is_some() {
             return Ok(());
         }
-        let mut pauses = pauses();
+        let mut pauses = pauses::growing(PAUSE_MIN, PAUSE_MAX);
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
@@ -200,17 +200,6 @@ impl Pool {
     }
 }
 
-/// The pauses between attempts to open a session, other ones each time, so that clients which were cut off together do not come
-/// back together.
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_min_delay(PAUSE_MIN)
-        .with_max_delay(PAUSE_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
 /// Opens a new session once one has ended and none is left, so that the next acquisition need not wait for it.
 ///
 /// Boxed by name: opening a session spawns this, and this opens a session.
@@ -233,16 +222,4 @@ fn replace_when_ended(
             }
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_clients_that_were_cut_off_together_pause_differently() {
-        let drawn = || pauses().take(20).collect::<Vec<_>>();
-        assert_ne!(drawn(), drawn(), "the jitter has one seed");
-        assert!(drawn().iter().all(|pause| (PAUSE_MIN..=2 * PAUSE_MAX).contains(pause)));
-    }
 }

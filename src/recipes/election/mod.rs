@@ -22,7 +22,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::{info, warn};
 
 pub use self::leadership::Leadership;
@@ -31,6 +30,7 @@ pub use self::record::Leader;
 use crate::error::{Error, Retry};
 use crate::lock::{AcquireOptions, Contender, Fairlock, Mutex};
 use crate::path::LockPath;
+use crate::pauses;
 
 /// The pauses between campaigns that failed.
 const CAMPAIGN_PAUSE: Duration = Duration::from_millis(100);
@@ -168,11 +168,11 @@ impl Election {
         F: Future<Output = T>,
     {
         let payload = payload.into();
-        let mut pauses = pauses();
+        let mut pauses = pauses::growing(CAMPAIGN_PAUSE, CAMPAIGN_PAUSE_MAX);
         loop {
             let error = match self.campaign(payload.clone()).await {
                 Ok(leadership) => {
-                    pauses = self::pauses();
+                    pauses = pauses::growing(CAMPAIGN_PAUSE, CAMPAIGN_PAUSE_MAX);
                     let leadership = Arc::new(leadership);
                     match leadership.protect(work(leadership.clone())).await {
                         Ok(output) => {
@@ -230,15 +230,6 @@ impl Election {
     pub async fn candidates(&self) -> Result<Vec<Contender>, Error> {
         self.mutex.contenders().await
     }
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new()
-        .with_jitter()
-        .with_min_delay(CAMPAIGN_PAUSE)
-        .with_max_delay(CAMPAIGN_PAUSE_MAX)
-        .without_max_times()
-        .build()
 }
 
 impl fmt::Debug for Election {

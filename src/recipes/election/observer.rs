@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -12,13 +11,11 @@ use super::record::Leader;
 use crate::error::{Error, LossReason};
 use crate::lock::Mutex;
 use crate::path::LockPath;
+use crate::pauses;
 use crate::session::{Seat, Session};
 use crate::store::{SessionState, StoreError, StoreErrorKind, WatchEvent};
 
 type Event<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// How often to look whether an event was missed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The record, and the node that it names.
 const WATCHED_PATHS: usize = 2;
@@ -108,7 +105,7 @@ impl Observer {
                 _ => leader = None,
             }
         }
-        let look = Box::pin(tokio::time::sleep(LOOK_INTERVAL.mul_f64(0.75 + fastrand::f64() / 4.0)));
+        let look = Box::pin(tokio::time::sleep(pauses::until_next_look()));
         Ok((leader, Watching { record: watched.event, node, states, look, _seat: seat }))
     }
 }

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tracing::debug;
 
 use super::{Snapshot, UpdateOptions, Versioned, check_size, is_conflict, is_lost};
 use crate::error::Error;
+use crate::pauses;
 use crate::session::Session;
 use crate::store::{Expected, Operation, StoreError, StoreErrorKind};
 
@@ -42,7 +42,7 @@ pub(super) async fn run<E>(
     mut f: impl FnMut(Option<&[u8]>) -> Result<Vec<u8>, E>,
 ) -> Result<Result<Snapshot, E>, Error> {
     let mut conflicts: u32 = 0;
-    let mut pauses = pauses();
+    let mut pauses = pauses::growing(PAUSE_MIN, PAUSE_MAX);
     let mut guard = None;
     loop {
         if guard.is_none() && conflicts >= options.conflicts_max {
@@ -178,13 +178,4 @@ async fn is_settled(session: &Session) -> bool {
             Err(_) => return false,
         }
     }
-}
-
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(PAUSE_MIN)
-        .with_max_delay(PAUSE_MAX)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
