@@ -162,6 +162,35 @@ pub enum Error {
         /// How many guards the owner may have at once.
         limit: usize,
     },
+    /// A semaphore has another number of permits than this process declares for it. Nothing was taken.
+    #[error(
+        "the semaphore {path} has {found} permits, and this process declares {declared}; declare the same everywhere, \
+         or change it with Semaphore::resize"
+    )]
+    PermitsMismatch {
+        /// The path of the semaphore.
+        path: String,
+        /// How many this process declares.
+        declared: u32,
+        /// How many it has.
+        found: u32,
+    },
+    /// More permits were asked for than the semaphore has.
+    #[error("{asked} permits of {path} were asked for, which has {permits}; ask for fewer, or resize it")]
+    TooManyPermits {
+        /// The path of the semaphore.
+        path: String,
+        /// How many were asked for.
+        asked: u32,
+        /// How many it has.
+        permits: u32,
+    },
+    /// What says how many permits a semaphore has was removed or overwritten by hand.
+    #[error("the number of permits is not to be read at {path}; delete it while nobody uses the semaphore")]
+    NoAgreement {
+        /// Where it should be.
+        path: String,
+    },
     /// The session ended while the call was waiting. The place in the queue is gone.
     #[error("the session ended while waiting for {path}: {reason}; a new one is made for the next attempt")]
     SessionLost {

@@ -33,7 +33,8 @@
 //!
 //! # Where to look
 //!
-//! [`Fairlock`] opens sessions, [`Mutex`] is the lock, [`Guard`] is a held one; [`RwLock`] is one that readers share.
+//! [`Fairlock`] opens sessions, [`Mutex`] is the lock, [`Guard`] is a held one; [`RwLock`] is one that readers share,
+//! [`Semaphore`] one that so many may hold at a time.
 //! [`recipes`] has what is built on them: elections, several locks at once, values that are written only if nobody else has changed
 //! them. [`DistributedLock`] is any lock. [`queue`] is the protocol, and [`store`] what it runs on. docs/PROTOCOL.md argues why it is
 //! safe; docs/RECIPES.md says when to take which; docs/ARCHITECTURE.md shows the code.
@@ -48,6 +49,7 @@ mod lock;
 mod name;
 mod path;
 mod pauses;
+mod permits;
 pub mod queue;
 pub mod recipes;
 mod session;
@@ -59,7 +61,8 @@ pub use self::driver::Progress;
 pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
     AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
-    LossNotice, Mutex, Order, ProgressReceiver, ReadGuard, Role, RwLock, Transaction, Validity, WriteGuard,
+    LossNotice, Mutex, Order, Permit, ProgressReceiver, ReadGuard, Role, RwLock, Semaphore, Transaction, Validity,
+    WriteGuard,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};

@@ -1,8 +1,10 @@
 //! The grammar of a contender's znode name, parsed once; no other file knows it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU32;
 
-/// What a contender wants of the lock.
+/// What a contender wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// To hold it alone.
@@ -10,20 +12,39 @@ pub enum Mode {
     Exclusive,
     /// To hold it together with others who share it.
     Shared,
+    /// So many permits of a semaphore.
+    Permits(NonZeroU32),
 }
 
 impl Mode {
-    /// All of them.
-    pub const ALL: [Mode; 2] = [Mode::Exclusive, Mode::Shared];
+    /// Those of locks.
+    pub const LOCKS: [Mode; 2] = [Mode::Exclusive, Mode::Shared];
 
     /// What the name of such a contender's znode starts with.
-    pub const fn prefix(self) -> &'static str {
+    pub fn prefix(self) -> Cow<'static, str> {
         match self {
-            Mode::Exclusive => "lock-",
-            Mode::Shared => "read-",
+            Mode::Exclusive => "lock-".into(),
+            Mode::Shared => "read-".into(),
+            Mode::Permits(count) => format!("{PERMITS}{count}-").into(),
         }
     }
+
+    /// Reads a prefix; tells what comes after it.
+    fn of_prefix(name: &str) -> Option<(Mode, &str)> {
+        for mode in Self::LOCKS {
+            if let Some(rest) = name.strip_prefix(&*mode.prefix()) {
+                return Some((mode, rest));
+            }
+        }
+        let (count, rest) = name.strip_prefix(PERMITS)?.split_once('-')?;
+        // As it is written, without zeros or a sign before it. Not compared as text: a list may be long.
+        let is_canonical = matches!(count.as_bytes(), [b'1'..=b'9', ..]);
+        is_canonical.then_some((Mode::Permits(count.parse().ok()?), rest))
+    }
 }
+
+/// A contender for permits is named after how many it wants: whoever lists the queue sees whether there is room.
+const PERMITS: &str = "permits-";
 
 /// A contender's number in its queue: the lower, the earlier. It comes with the contender's [`Mode`], since both are in
 /// the name of its znode.
@@ -58,6 +79,14 @@ impl Sequence {
         matches!(self.mode, Mode::Exclusive)
     }
 
+    /// How many permits of a semaphore the contender wants or has; `None` if it is none of a semaphore.
+    pub const fn permits(self) -> Option<u32> {
+        match self.mode {
+            Mode::Permits(count) => Some(count.get()),
+            Mode::Exclusive | Mode::Shared => None,
+        }
+    }
+
     /// The contender that entered just before, if nothing else was ever created in the directory in between, and if it
     /// is an exclusive one.
     pub(crate) const fn before(self) -> Option<Sequence> {
@@ -75,10 +104,11 @@ impl Sequence {
     /// use fairlock::queue::{Mode, Sequence};
     /// assert_eq!(Sequence::of_node("lock-0000000042"), Some(Sequence::from(42)));
     /// assert_eq!(Sequence::of_node("read-0000000042"), Some(Sequence::new(42, Mode::Shared)));
+    /// assert_eq!(Sequence::of_node("permits-3-0000000042").and_then(Sequence::permits), Some(3));
     /// assert_eq!(Sequence::of_node("lock-42"), None);
     /// ```
     pub fn of_node(name: &str) -> Option<Sequence> {
-        let (mode, digits) = Mode::ALL.iter().find_map(|&mode| Some((mode, name.strip_prefix(mode.prefix())?)))?;
+        let (mode, digits) = Mode::of_prefix(name)?;
         let number: i32 = digits.parse().ok()?;
         // Exactly as the server formats it: anything else was made by somebody else. Taken for a contender, it would
         // be waited for under a name that does not exist. Not compared as text: a list may be long.
@@ -110,13 +140,15 @@ mod tests {
 
     #[test]
     fn names_of_contenders_round_trip() {
+        let permits = |count| Mode::Permits(NonZeroU32::new(count).expect("some"));
         for number in [0, 1, 42, 999_999_999, i32::MAX, i32::MIN, -2_147_483_000, -5] {
-            for mode in Mode::ALL {
+            for mode in Mode::LOCKS.into_iter().chain([1, 10, u32::MAX].map(permits)) {
                 let sequence = Sequence::new(number, mode);
                 assert_eq!(Sequence::of_node(&sequence.node_name()), Some(sequence), "{sequence:?}");
             }
         }
         assert_eq!(Sequence::new(42, Mode::Shared).node_name(), "read-0000000042");
+        assert_eq!(Sequence::new(42, permits(3)).node_name(), "permits-3-0000000042");
         assert_eq!(Sequence::from(42).node_name(), "lock-0000000042");
         assert_eq!(Sequence::from(i32::MIN).node_name(), "lock--2147483648");
         assert_eq!(Sequence::from(-5).node_name(), "lock--000000005");
@@ -149,6 +181,14 @@ mod tests {
             "READ-0000000001",
             "write-0000000001",
             "LOCK-0000000001",
+            "permits-0000000001",
+            "permits-0-0000000001",
+            "permits-03-0000000001",
+            "permits-+3-0000000001",
+            "permits--3-0000000001",
+            "permits-3-1",
+            "permits-4294967296-0000000001",
+            "permits-3",
         ] {
             assert_eq!(Sequence::of_node(name), None, "{name:?}");
         }

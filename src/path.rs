@@ -67,6 +67,16 @@ impl LockPath {
         QueuePath(format!("{}/{QUEUE_NAME}", self.0).into())
     }
 
+    /// Where the contenders for a semaphore's permits wait for their turn to look for room.
+    pub(crate) fn turns(&self) -> QueuePath {
+        QueuePath(format!("{}/{QUEUE_NAME}_turns", self.0).into())
+    }
+
+    /// Where those who have permits are; a value as well, which says how many permits there are.
+    pub(crate) fn permits(&self) -> QueuePath {
+        QueuePath(format!("{}/{QUEUE_NAME}_permits", self.0).into())
+    }
+
     /// Where the note beside a value at this path lies.
     pub(crate) fn note(&self) -> Self {
         Self(format!("{}/{NOTE_NAME}", self.0).into())
@@ -107,6 +117,11 @@ impl QueuePath {
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where the queue's directory is a value.
+    pub(crate) fn as_value(&self) -> LockPath {
+        LockPath(self.0.clone())
     }
 
     /// The path of a node in this queue.

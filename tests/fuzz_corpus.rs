@@ -47,7 +47,7 @@ fn flagged(verdict: checks::Verdict, part: &str) {
 
 /// Takes every number behind the prefix, however it is written.
 fn lenient(name: &str) -> Option<Sequence> {
-    let (mode, number) = Mode::ALL.iter().find_map(|mode| Some((*mode, name.strip_prefix(mode.prefix())?)))?;
+    let (mode, number) = Mode::LOCKS.iter().find_map(|mode| Some((*mode, name.strip_prefix(&*mode.prefix())?)))?;
     number.parse::<i32>().ok().map(|number| Sequence::new(number, mode))
 }
 

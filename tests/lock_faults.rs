@@ -10,7 +10,7 @@ use fairlock::queue::{Limits, Mode};
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::store::{
     Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
-    StoreError, StoreErrorKind, Value, WatchLimits, Watched, WatchedValue,
+    StoreError, StoreErrorKind, Value, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use fairlock::{AcquireOptions, Error, Fairlock, Guarantees, LockPath, LossReason, QueuePath, Retry};
 use tokio::sync::watch;
@@ -134,6 +134,10 @@ impl Session for FaultySession {
 
     async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
         self.session.inspect(queue, name).await
+    }
+
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        self.session.watch_members(queue).await
     }
 
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {

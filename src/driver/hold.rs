@@ -113,6 +113,20 @@ impl Hold {
         self.loss().unwrap_or(reason)
     }
 
+    /// Waits until the node is gone or its session has ended, however long the session has not been confirmed.
+    pub(crate) async fn gone(&self) -> LossReason {
+        let (mut losses, mut states) = (self.losses.clone(), self.session.states());
+        let is_over = |state: &SessionState| matches!(state, SessionState::Ended(_));
+        tokio::select! {
+            biased;
+            told = losses.wait_for(Option::is_some) => told.ok().and_then(|reason| *reason).unwrap_or(LossReason::Closed),
+            state = states.wait_for(is_over) => match state.map(|state| *state) {
+                Ok(SessionState::Ended(reason)) => reason,
+                _ => LossReason::Closed,
+            },
+        }
+    }
+
     /// Releases the lock and waits for the outcome. The request is made by the call, not by awaiting.
     pub(crate) fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
         let path = self.lock.to_string();

@@ -7,6 +7,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::hold::{Hold, ReleaseRequest};
+use super::requests::NUMBER_OF_PERMITS;
 use super::{BoxFuture, Driver};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
@@ -115,16 +116,16 @@ impl Driver {
         let held_until = self.hold_limit.map(|limit| since + limit);
         self.held_until = held_until;
         self.listener = Listener::Guard { loss, release, since };
-        self.lapse = Some(Box::pin({
+        self.lapse = self.lapses.then(|| -> BoxFuture<()> {
             let session = session.clone();
-            async move {
+            Box::pin(async move {
                 tokio::select! {
                     biased;
                     () = session.lapsed(era) => {},
                     () = session.passed(held_until) => {},
                 }
-            }
-        }));
+            })
+        });
         // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
         let _ = outcome.send(Ok(Hold {
             lock: self.requests.lock().clone(),
@@ -170,6 +171,7 @@ impl Driver {
         let path = self.requests.lock().to_string();
         let error = match failure {
             Failure::Refused => match self.refusal.take() {
+                Some((NUMBER_OF_PERMITS, _)) => Error::NoAgreement { path: self.requests.queue().to_string() },
                 Some((operation, source)) => Error::from_store(operation, &path, source),
                 None => Error::Removed { path },
             },
@@ -177,6 +179,9 @@ impl Driver {
             Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
             Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
             Failure::Exhausted => Error::QueueExhausted { path },
+            Failure::TooManyPermits { permits } => {
+                Error::TooManyPermits { path, asked: self.requests.permits_wanted(), permits }
+            }
         };
         debug!(%error, "failed");
         match std::mem::replace(&mut self.listener, Listener::Nobody) {

@@ -52,6 +52,8 @@ pub(crate) struct Attempt {
     pub(crate) pool: Weak<Pool>,
     /// How long the lock is to be held at most.
     pub(crate) hold_limit: Option<Duration>,
+    /// Whether the hold ends when the session was not confirmed in time: not where nobody relies on it.
+    pub(crate) lapses: bool,
     pub(crate) progress: Option<ProgressOptions>,
 }
 
@@ -76,6 +78,7 @@ struct Driver {
     own_watch: Option<BoxFuture<WatchEvent>>,
     predecessor_watch: Option<BoxFuture<WatchEvent>>,
     probe_timer: Option<BoxFuture<()>>,
+    lapses: bool,
     lapse: Option<BoxFuture<()>>,
     hold_limit: Option<Duration>,
     /// Until when the lock is held at most.
@@ -113,6 +116,7 @@ impl Driver {
             own_watch: None,
             predecessor_watch: None,
             probe_timer: None,
+            lapses: attempt.lapses,
             lapse: None,
             hold_limit: attempt.hold_limit,
             held_until: None,
@@ -171,6 +175,9 @@ impl Driver {
             },
             event = self.listener.next() => self.listener_event(event),
             event = ready(&mut self.predecessor_watch) => {
+                if self.machine.is_awaiting_room() {
+                    return (event.change != Change::SessionEnded).then_some(Event::RoomChanged);
+                }
                 self.held_back = match event.change {
                     Change::Written => Some(Event::PredecessorReleased { continuous: event.continuous }),
                     Change::Deleted => Some(Event::PredecessorGone),
@@ -222,6 +229,12 @@ impl Driver {
                 self.outstanding = Some(Box::pin(async move { requests.recover().await }));
             }
             Action::Survey => self.outstanding = Some(Box::pin(async move { requests.survey().await })),
+            Action::SurveyRoom => self.outstanding = Some(Box::pin(async move { requests.survey_room().await })),
+            Action::WatchRoom => {
+                debug!("waiting for permits");
+                self.predecessor_watch = None;
+                self.outstanding = Some(Box::pin(async move { requests.watch_room().await }));
+            }
             Action::PlaceWatch(ahead) => {
                 debug!(behind = %ahead.node_name(), "waiting");
                 self.predecessor_watch = None;

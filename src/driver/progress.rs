@@ -19,6 +19,7 @@ pub struct Progress {
     pub holder: Option<Identity>,
 }
 
+#[derive(Clone)]
 pub(crate) struct ProgressOptions {
     pub(crate) sender: watch::Sender<Progress>,
     pub(crate) interval: Duration,

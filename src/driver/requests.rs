@@ -8,9 +8,10 @@ use tracing::warn;
 
 use super::BoxFuture;
 use crate::path::{LockPath, QueuePath};
+use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
 use crate::session::{Pool, Session};
-use crate::store::{Departure, Node, OwnNode, StoreError, StoreErrorKind, WatchEvent};
+use crate::store::{Change, Departure, Node, OwnNode, StoreError, StoreErrorKind, Value, WatchEvent};
 use crate::ticket::Ticket;
 
 /// How often an overloaded server is asked again.
@@ -22,6 +23,9 @@ const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
 /// The pause between attempts at something that has to succeed in the end.
 const STUBBORN_PAUSE: Duration = Duration::from_secs(1);
 const STUBBORN_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// What is refused where nothing says how many permits a semaphore has.
+pub(super) const NUMBER_OF_PERMITS: &str = "read how many permits there are";
 
 /// The answer to a request.
 pub(super) struct Answer {
@@ -135,6 +139,72 @@ impl Requests {
             }
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::QueueMissing.into(),
             Err(error) => self.failed("list the queue", error).await,
+        }
+    }
+
+    /// How many permits the contender wants.
+    pub(super) fn permits_wanted(&self) -> u32 {
+        match self.mode {
+            Mode::Permits(count) => count.get(),
+            Mode::Exclusive | Mode::Shared => 0,
+        }
+    }
+
+    pub(super) async fn survey_room(&self) -> Answer {
+        let directory = self.queue.as_value();
+        let store = self.session.store();
+        // Both at once, and the number not before the own node was made: a contender that enters after it was changed sees
+        // the change.
+        let reply = self.while_overloaded(|| async {
+            let names = self.session.read(store.survey(&self.queue));
+            let value = self.session.read(store.read_value(&directory));
+            futures_util::try_join!(names, value)
+        });
+        match reply.await {
+            Ok((names, value)) => self.room(&names, value, None),
+            Err(error) => self.failed_in_room("look for permits", error).await,
+        }
+    }
+
+    pub(super) async fn watch_room(&self) -> Answer {
+        let directory = self.queue.as_value();
+        let store = self.session.store();
+        let reply = self.while_overloaded(|| async {
+            let members = self.session.read(store.watch_members(&self.queue));
+            let value = self.session.read(store.watch_value(&directory));
+            futures_util::try_join!(members, value)
+        });
+        match reply.await {
+            Ok((members, value)) => {
+                let (members_changed, number_changed) = (members.event, value.event);
+                let watch = Box::pin(async move {
+                    tokio::select! {
+                        biased;
+                        () = members_changed => {},
+                        () = number_changed => {},
+                    }
+                    WatchEvent { change: Change::Written, continuous: false }
+                });
+                self.room(&members.names, value.value, Some(watch))
+            }
+            Err(error) => self.failed_in_room("watch for permits", error).await,
+        }
+    }
+
+    fn room(&self, names: &[String], value: Option<Value>, watch: Option<BoxFuture<WatchEvent>>) -> Answer {
+        match value.and_then(|value| Agreement::parse(&value.data)) {
+            Some(agreement) => {
+                let contenders = sort_children(names).contenders;
+                Answer { event: Event::RoomSurveyed { contenders, permits: agreement.permits() }, watch, refusal: None }
+            }
+            None => refused(NUMBER_OF_PERMITS, StoreErrorKind::BadRequest.into()),
+        }
+    }
+
+    async fn failed_in_room(&self, operation: &'static str, error: StoreError) -> Answer {
+        match error.kind() {
+            StoreErrorKind::NoNode => Event::QueueMissing.into(),
+            _ => self.failed(operation, error).await,
         }
     }
 

@@ -75,9 +75,13 @@ impl AcquireOptions {
         self.hold_limit
     }
 
-    pub(super) fn into_progress(self) -> Option<ProgressOptions> {
+    pub(super) fn into_progress(mut self) -> Option<ProgressOptions> {
+        self.take_progress()
+    }
+
+    pub(super) fn take_progress(&mut self) -> Option<ProgressOptions> {
         let interval = self.progress_interval.unwrap_or(PROGRESS_INTERVAL);
-        self.progress.map(|sender| ProgressOptions { sender, interval })
+        self.progress.take().map(|sender| ProgressOptions { sender, interval })
     }
 }
 

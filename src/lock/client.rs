@@ -15,7 +15,7 @@ use crate::recipes::Versioned;
 use crate::session::Pool;
 use crate::store::zookeeper::{Access, ZooKeeper};
 use crate::store::{OpenOptions, Store};
-use crate::ticket::Identity;
+use crate::ticket::{Identity, Ticket};
 
 /// The shortest session timeout that is accepted. Below it, ordinary pauses of a process end its session.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(500);
@@ -46,7 +46,7 @@ const SESSION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 #[derive(Clone)]
 pub struct Fairlock {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
@@ -54,6 +54,12 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) identity: Identity,
     pub(super) limits: Limits,
+}
+
+impl Shared {
+    pub(super) fn new_ticket(&self) -> Ticket {
+        Ticket::new(self.identity.clone(), self.clock.unix_millis())
+    }
 }
 
 impl Fairlock {

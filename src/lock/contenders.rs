@@ -1,11 +1,12 @@
 //! Listing who holds a lock and who waits for it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::path::QueuePath;
 use crate::queue::{Sequence, sort_children};
 use crate::session::Session;
-use crate::store::{Departure, SessionId, StoreError, StoreErrorKind};
+use crate::store::{Departure, Node, SessionId, StoreError, StoreErrorKind};
 use crate::ticket::{Identity, Ticket};
 use crate::token::FencingToken;
 
@@ -30,6 +31,14 @@ pub struct Contender {
     pub identity: Option<Identity>,
     /// When it entered, in milliseconds since 1970 by its own wall clock.
     pub since_unix_ms: Option<u64>,
+}
+
+impl Contender {
+    /// How many permits of a semaphore it has or wants; `None` if that is not known: it does not contend for permits, or still
+    /// waits for its turn.
+    pub fn permits(&self) -> Option<u32> {
+        self.sequence.permits()
+    }
 }
 
 /// What a contender does.
@@ -68,12 +77,59 @@ pub(super) async fn remove(session: &Session, queue: &QueuePath, contender: &Con
 }
 
 pub(super) async fn list(session: &Session, queue: &QueuePath) -> Result<Vec<Contender>, StoreError> {
+    let mut contenders: Vec<Contender> = Vec::new();
+    for (sequence, node) in nodes(session, queue).await? {
+        let shares = |other: &Contender| !other.sequence.is_exclusive() && other.role == Role::Holder;
+        let holds = contenders.is_empty() || !sequence.is_exclusive() && contenders.iter().all(shares);
+        contenders.push(contender(contenders.len(), holds, sequence, &node));
+    }
+    Ok(contenders)
+}
+
+/// Who has permits, or is next to get some, and then who waits for its turn.
+pub(super) async fn list_room(
+    session: &Session,
+    room: &QueuePath,
+    turns: &QueuePath,
+    permits: u32,
+) -> Result<Vec<Contender>, StoreError> {
+    let (mut contenders, mut tickets, mut wanted) = (Vec::new(), BTreeSet::new(), 0);
+    for (sequence, node) in nodes(session, room).await? {
+        // Others than contenders for permits want none.
+        let Some(count) = sequence.permits() else { continue };
+        wanted += u64::from(count);
+        contenders.push(contender(contenders.len(), wanted <= u64::from(permits), sequence, &node));
+        tickets.insert(node.data);
+    }
+    for (sequence, node) in nodes(session, turns).await? {
+        // Whoever has its turn is in both places.
+        if !tickets.contains(&node.data) {
+            contenders.push(contender(contenders.len(), false, sequence, &node));
+        }
+    }
+    Ok(contenders)
+}
+
+fn contender(position: usize, holds: bool, sequence: Sequence, node: &Node) -> Contender {
+    let ticket = Ticket::parse(&node.data);
+    Contender {
+        position,
+        role: if holds { Role::Holder } else { Role::Waiter },
+        sequence,
+        token: node.token,
+        session: node.owner,
+        since_unix_ms: ticket.as_ref().map(Ticket::since_unix_ms),
+        identity: ticket.map(|ticket| ticket.identity().clone()),
+    }
+}
+
+async fn nodes(session: &Session, queue: &QueuePath) -> Result<Vec<(Sequence, Node)>, StoreError> {
     let names = match session.read_surely(|| session.store().survey(queue)).await {
         Ok(names) => names,
         Err(error) if error.kind() == StoreErrorKind::NoNode => return Ok(vec![]),
         Err(error) => return Err(error),
     };
-    let mut contenders = Vec::new();
+    let mut nodes = Vec::new();
     for sequence in sort_children(&names).contenders {
         let name = sequence.node_name();
         let node = match session.read_surely(|| session.store().inspect(queue, &name)).await {
@@ -82,19 +138,7 @@ pub(super) async fn list(session: &Session, queue: &QueuePath) -> Result<Vec<Con
             Ok(None) => continue,
             Err(error) => return Err(error),
         };
-        let position = contenders.len();
-        let shares = |other: &Contender| !other.sequence.is_exclusive() && other.role == Role::Holder;
-        let holds = position == 0 || !sequence.is_exclusive() && contenders.iter().all(shares);
-        let ticket = Ticket::parse(&node.data);
-        contenders.push(Contender {
-            position,
-            role: if holds { Role::Holder } else { Role::Waiter },
-            sequence,
-            token: node.token,
-            session: node.owner,
-            since_unix_ms: ticket.as_ref().map(Ticket::since_unix_ms),
-            identity: ticket.map(|ticket| ticket.identity().clone()),
-        });
+        nodes.push((sequence, node));
     }
-    Ok(contenders)
+    Ok(nodes)
 }

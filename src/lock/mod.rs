@@ -2,11 +2,13 @@
 
 mod acquire;
 mod client;
+mod contend;
 mod contenders;
 mod distributed;
 mod guard;
 mod mutex;
 mod rw_lock;
+mod semaphore;
 mod transaction;
 
 pub use self::acquire::{AcquireOptions, ProgressReceiver};
@@ -16,4 +18,5 @@ pub use self::distributed::{DistributedLock, Failover, Fencing, Guarantees, Held
 pub use self::guard::{Guard, Validity};
 pub use self::mutex::Mutex;
 pub use self::rw_lock::{ReadGuard, RwLock, WriteGuard};
+pub use self::semaphore::{Permit, Semaphore};
 pub use self::transaction::Transaction;

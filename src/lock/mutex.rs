@@ -6,22 +6,16 @@ use std::time::Duration;
 
 use super::acquire::AcquireOptions;
 use super::client::Shared;
+use super::contend::{self, Entry, LOCK_WATCHES};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
-use crate::driver::{self, Attempt};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Mode, Patience, Sequence, sort_children};
 use crate::session::Pool;
 use crate::store::StoreErrorKind;
-use crate::ticket::{Identity, Ticket};
-
-/// A contender watches two nodes: its own and its predecessor's.
-const WATCHED_PATHS: usize = 2;
-
-/// The length of a queue node's name and the slash before it, for the account of watched paths.
-const NODE_NAME_BYTES: usize = "/lock-0123456789".len();
+use crate::ticket::Identity;
 
 /// A distributed mutex, made by [`Fairlock::mutex`](crate::Fairlock::mutex).
 ///
@@ -104,17 +98,8 @@ impl Mutex {
     }
 
     pub(super) async fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> Result<Guard, Error> {
-        if options.hold_limit().is_some_and(|limit| limit.is_zero()) {
-            let reason = "a lock cannot be held for no time at all; give a longer limit".into();
-            return Err(Error::InvalidConfig { reason });
-        }
-        let limit = options.take_timeout();
-        let granted = self.contend(mode, Patience::Wait, options);
-        let Some(limit) = limit else { return granted.await };
-        match tokio::time::timeout(limit, granted).await {
-            Ok(granted) => granted,
-            Err(_) => Err(Error::Timeout { path: self.path.to_string(), waited: limit }),
-        }
+        let limit = contend::take_timeout(&mut options)?;
+        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, options)).await
     }
 
     /// Takes the lock if nobody has it or waits for it; `None` if somebody does.
@@ -176,7 +161,7 @@ impl Mutex {
 
     /// The length of the longest path that a watcher of this lock watches.
     pub(crate) fn watched_path_bytes(&self) -> usize {
-        self.queue.as_str().len() + NODE_NAME_BYTES
+        contend::watched_path_bytes(&self.queue, Mode::Exclusive)
     }
 
     pub(crate) fn queue(&self) -> &QueuePath {
@@ -215,23 +200,19 @@ impl Mutex {
     }
 
     async fn contend(&self, mode: Mode, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
-        let attempt = Attempt {
-            lock: self.path.clone(),
-            queue: self.queue.clone(),
-            ticket: Ticket::new(self.shared.identity.clone(), self.shared.clock.unix_millis()),
+        let entry = Entry {
+            lock: &self.path,
+            queue: &self.queue,
+            ticket: self.shared.new_ticket(),
             mode,
             patience,
             limits: self.shared.limits,
-            seat: self.shared.pool.seat(WATCHED_PATHS, self.watched_path_bytes()).await?,
-            pool: Arc::downgrade(&self.shared.pool),
+            watches: LOCK_WATCHES,
             hold_limit: options.hold_limit(),
+            lapses: true,
             progress: options.into_progress(),
         };
-        match driver::start(self.shared.pool.runtime(), attempt).await {
-            Ok(hold) => hold.map(Guard::new),
-            // The task vanished without an answer: the runtime is being shut down.
-            Err(_) => Err(Error::Closed),
-        }
+        contend::contend(&self.shared, entry).await.map(Guard::new)
     }
 }
 

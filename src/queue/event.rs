@@ -17,6 +17,13 @@ pub enum Event {
     Recovered(Vec<OwnNode>),
     /// Answer to [`Action::Survey`]: the numbers of all contenders, in any order.
     Surveyed(Vec<Sequence>),
+    /// Answer to [`Action::SurveyRoom`], and to [`Action::WatchRoom`], where it says that the watch is in place too.
+    RoomSurveyed {
+        /// The contenders for permits, in any order.
+        contenders: Vec<Sequence>,
+        /// How many permits the semaphore has.
+        permits: u32,
+    },
     /// Answer to [`Action::PlaceWatch`]: the watch is in place.
     WatchPlaced,
     /// Answer to [`Action::PlaceWatch`]: there is no such node.
@@ -47,6 +54,8 @@ pub enum Event {
     },
     /// The predecessor's node was deleted, nobody knows by whom.
     PredecessorGone,
+    /// A contender for permits came or went, or their number was changed: what [`Action::WatchRoom`] watches.
+    RoomChanged,
     /// Answer to [`Action::PlaceOwnWatch`]: in place, and the node is still this attempt's.
     OwnWatchPlaced,
     /// The own node was written by somebody else, or its watch could not be placed: it is not watched any more.
@@ -81,6 +90,10 @@ pub enum Action {
     Recover,
     /// List the queue.
     Survey,
+    /// List the contenders for permits, and read how many there are.
+    SurveyRoom,
+    /// The same, and watch both.
+    WatchRoom,
     /// Watch this contender's node.
     PlaceWatch(Sequence),
     /// Look whether the own node still is the own one. Answered by [`Event::Verified`].
@@ -142,4 +155,9 @@ pub enum Failure {
     WouldBlock,
     /// The queue's numbers are used up.
     Exhausted,
+    /// It wants more permits than the semaphore has by now.
+    TooManyPermits {
+        /// How many it has.
+        permits: u32,
+    },
 }

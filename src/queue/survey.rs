@@ -39,12 +39,23 @@ pub(super) fn nearest_ahead(contenders: &[Sequence], own: Sequence) -> Result<Op
     Ok(contenders.iter().copied().filter(is_in_the_way).max())
 }
 
+/// How many permits `own` and all contenders ahead of it want, together. `Err` if `own` is not in the list.
+pub(super) fn permits_wanted(contenders: &[Sequence], own: Sequence) -> Result<u64, NotListed> {
+    if !contenders.contains(&own) {
+        return Err(NotListed);
+    }
+    let up_to_own = contenders.iter().filter(|&&other| other <= own);
+    Ok(up_to_own.filter_map(|other| other.permits()).map(u64::from).sum())
+}
+
 /// The own node is missing in a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotListed;
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use crate::name::Mode;
 
@@ -79,5 +90,15 @@ mod tests {
         assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(Some(shared(4))));
         assert_eq!(nearest_ahead(&contenders, 6.into()), Ok(Some(5.into())));
         assert_eq!(nearest_ahead(&contenders, 4.into()), Err(NotListed), "of another mode it is another's");
+    }
+
+    #[test]
+    fn permits_are_wanted_by_those_ahead_and_the_own_contender_and_by_nobody_else() {
+        let wants = |number, count| Sequence::new(number, Mode::Permits(NonZeroU32::new(count).expect("some")));
+        let contenders = [wants(3, 2), wants(1, 4), 2.into(), wants(7, 1), wants(9, u32::MAX), wants(10, u32::MAX)];
+        assert_eq!(permits_wanted(&contenders, wants(1, 4)), Ok(4));
+        assert_eq!(permits_wanted(&contenders, wants(7, 1)), Ok(7), "a foreign node wants none");
+        assert_eq!(permits_wanted(&contenders, wants(10, u32::MAX)), Ok(7 + 2 * u64::from(u32::MAX)));
+        assert_eq!(permits_wanted(&contenders, wants(7, 2)), Err(NotListed), "wanting more, it is another's");
     }
 }

@@ -116,6 +116,16 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// Reads one node and asks to be told once of its next change; `None` if it does not exist, without a watch.
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError>;
 
+    /// Lists the names of all nodes in the queue, and asks to be told once of the next node that comes or goes.
+    ///
+    /// It may be told for nothing. What it costs of [`Session::watch_limits`] is that of the queue's path, and the caller's to
+    /// keep account of.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if the queue does not exist; nothing is watched then.
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError>;
+
     /// Deletes the session's own node.
     ///
     /// # Errors
@@ -254,6 +264,21 @@ pub struct Watched {
 impl Debug for Watched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watched").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// The nodes of a queue as listed, with a watch in place.
+pub struct WatchedMembers {
+    /// The names of all nodes, those of others included, in no particular order.
+    pub names: Vec<String>,
+    /// Resolves once: when a node has come or gone, also if that was while the connection was interrupted, or when the queue
+    /// was removed or the session has ended. Dropping it removes the watch.
+    pub event: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Debug for WatchedMembers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WatchedMembers").field("names", &self.names).finish_non_exhaustive()
     }
 }
 

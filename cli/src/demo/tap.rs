@@ -9,7 +9,7 @@ use fairlock::clock::Clock;
 use fairlock::queue::{Mode, Sequence};
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
-    Store, StoreError, Value, WatchLimits, Watched, WatchedValue,
+    Store, StoreError, Value, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
 use tokio::sync::{mpsc, watch};
@@ -105,6 +105,10 @@ impl Session for TappedSession {
 
     async fn inspect(&self, queue: &QueuePath, name: &str) -> Result<Option<Node>, StoreError> {
         self.session.inspect(queue, name).await
+    }
+
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        self.session.watch_members(queue).await
     }
 
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {

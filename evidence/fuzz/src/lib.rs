@@ -80,7 +80,11 @@ pub fn name_of(number: i32) -> String {
 }
 
 fn named(mode: Mode, number: i32) -> String {
-    let prefix = if mode == Mode::Exclusive { "lock" } else { "read" };
+    let prefix = match mode {
+        Mode::Exclusive => "lock".to_owned(),
+        Mode::Shared => "read".to_owned(),
+        Mode::Permits(count) => format!("permits-{count}"),
+    };
     let (sign, width) = if number < 0 { ("-", 9) } else { ("", 10) };
     let digits = number.unsigned_abs().to_string();
     format!("{prefix}-{sign}{}{digits}", "0".repeat(width_left(width, &digits)))

@@ -7,7 +7,7 @@ use fairlock::LossReason;
 use fairlock::queue::{Action, Event, LeaveForm, Proof};
 
 use crate::state::{Contender, Delivery, Note, Queued, Request, Shown, Slot, State, User, Watched, small};
-use crate::tree::Told;
+use crate::tree::{ROOM, Told};
 use crate::world::World;
 
 /// Stands for a barrier's reply, which the machine never sees.
@@ -26,7 +26,10 @@ impl World {
     }
 
     fn handle_told(&self, state: &mut State, contender: usize, event: Event, told: Option<Told>) {
-        let is_loss = matches!(event, Event::SessionEnded(_) | Event::OwnGone | Event::DeadlinePassed);
+        // While it leaves, that its node is gone is what it asked for; the answer to that decides.
+        let is_leaving = state.contenders[contender].machine.is_leaving();
+        let is_loss =
+            matches!(event, Event::SessionEnded(_) | Event::DeadlinePassed) || event == Event::OwnGone && !is_leaving;
         let is_confirmed = event == Event::Verified { exists: true };
         let machine = &mut state.contenders[contender].machine;
         match crate::panics::silently(|| catch_unwind(AssertUnwindSafe(|| machine.handle(event)))) {
@@ -71,6 +74,14 @@ impl World {
             }
             Action::Recover => self.ask_main(state, contender, Request::FindOwn),
             Action::Survey => self.ask_main(state, contender, Request::Survey),
+            Action::SurveyRoom => self.ask_main(state, contender, Request::SurveyRoom),
+            Action::WatchRoom => {
+                let dropped = state.contenders[contender].predecessor_watch.take();
+                if dropped.is_some_and(|watch| watch.is_known && watch.told.is_none()) {
+                    state.note = Some(Note::WatchedTwice(contender_id(contender)));
+                }
+                self.ask_main(state, contender, Request::WatchRoom);
+            }
             Action::Probe(ahead) => self.ask_main(state, contender, Request::Probe(ahead)),
             Action::PlaceWatch(ahead) => {
                 let dropped = state.contenders[contender].predecessor_watch.take();
@@ -249,7 +260,7 @@ impl World {
     pub(crate) fn take_answer(&self, state: &mut State, contender: usize) {
         let me = &mut state.contenders[contender];
         let Some(event) = me.answer.take() else { return };
-        if event == Event::WatchPlaced
+        if matches!(event, Event::WatchPlaced | Event::RoomSurveyed { .. })
             && let Some(watch) = &mut me.predecessor_watch
         {
             watch.is_known = true;
@@ -279,9 +290,11 @@ impl World {
     /// The contender takes in what its predecessor's watch tells. Whether the connection has held is asked at some time
     /// between the client's having the event and now.
     pub(crate) fn take_predecessor_event(&self, state: &mut State, contender: usize, continuous: bool) {
-        let Some((told, _)) = state.contenders[contender].predecessor_watch.take().and_then(|watch| watch.told) else {
-            return;
-        };
+        let Some(watch) = state.contenders[contender].predecessor_watch.take() else { return };
+        let Some((told, _)) = watch.told else { return };
+        if watch.number == ROOM {
+            return self.handle(state, contender, Event::RoomChanged);
+        }
         let continuous = continuous || !self.driver.tells_interruptions;
         let event =
             if told == Told::Deleted { Event::PredecessorGone } else { Event::PredecessorReleased { continuous } };

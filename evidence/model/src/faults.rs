@@ -5,7 +5,7 @@ use fairlock::queue::Event;
 
 use crate::driver::contender_id;
 use crate::state::{Delivery, Queued, Request, Server, Shown, Slot, State, User};
-use crate::tree::{Told, Transaction};
+use crate::tree::{ROOM, Told, Transaction};
 use crate::world::World;
 
 impl World {
@@ -95,6 +95,8 @@ impl World {
                 let Some(watch) = state.contenders[contender].watch_mut(which) else { continue };
                 let told = match tree.node(watch.number) {
                     _ if watch.told.is_some() => continue,
+                    // It may be told for nothing.
+                    None if watch.number == ROOM => Told::Deleted,
                     None => Told::Deleted,
                     Some(node) if (node.token, node.version) != (watch.token, watch.version) => Told::Differs,
                     Some(_) => continue,

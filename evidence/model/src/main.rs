@@ -1,4 +1,4 @@
-//! `fairlock-model [small|ci|large]`: checks worlds up to the first that is violated, and shows the history.
+//! `fairlock-model [small|ci|large|<world>]`: checks worlds up to the first that is violated, and shows the history.
 
 use std::process::ExitCode;
 
@@ -15,9 +15,15 @@ fn main() -> ExitCode {
         "ci" => (worlds::ci(), true, false),
         // Depth first keeps few states at a time; its histories are longer.
         "large" => (worlds::larges(), true, true),
-        other => {
-            eprintln!("no set of worlds is called {other:?}; there are small, ci and large");
-            return ExitCode::from(2);
+        name => {
+            let mut worlds = worlds::ci();
+            worlds.extend(worlds::larges());
+            worlds.retain(|(world, _)| world.name == name);
+            if worlds.is_empty() {
+                eprintln!("no world and no set of worlds is called {name:?}; the sets are small, ci and large");
+                return ExitCode::from(2);
+            }
+            (worlds, true, false)
         }
     };
     let mut verdict = ExitCode::SUCCESS;

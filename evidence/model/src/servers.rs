@@ -2,14 +2,14 @@
 
 use fairlock::FencingToken;
 use fairlock::queue::{Event, LeaveForm, Sequence};
-use fairlock::store::{Entered, OwnNode};
+use fairlock::store::{Entered, Neighbours, OwnNode};
 
 use crate::driver::{ACKNOWLEDGED, contender_id};
 use crate::state::{
     Delivery, Logged, Note, Queued, Reply, Request, SESSIONS, Server, Slot, State, Watch, Watched, number_of, small,
     token_of,
 };
-use crate::tree::{Node, Told, Transaction, Tree};
+use crate::tree::{Node, ROOM, Told, Transaction, Tree};
 use crate::world::World;
 
 impl State {
@@ -88,7 +88,9 @@ impl World {
                     version: 0,
                 };
                 let OwnNode { sequence, token } = self.own_node(&node);
-                let neighbours = state.leader.neighbours_of_next();
+                // Nobody who wants permits is told whether it is alone.
+                let is_told = self.permits == 0;
+                let neighbours = if is_told { state.leader.neighbours_of_next() } else { Neighbours::Unknown };
                 (Transaction::Create(node), Event::Entered(Entered { sequence, token, neighbours }))
             }
             Request::MakeQueue if state.leader.exists => (Transaction::Nothing, Event::QueueMade),
@@ -248,6 +250,21 @@ impl World {
             }
             Request::Survey if !tree.exists => Event::QueueMissing,
             Request::Survey => Event::Surveyed(tree.nodes.iter().map(|node| self.sequence_of(node)).collect()),
+            Request::SurveyRoom | Request::WatchRoom if !tree.exists => Event::QueueMissing,
+            Request::SurveyRoom => self.room(tree),
+            Request::WatchRoom => {
+                let event = self.room(tree);
+                let watch = Watch {
+                    number: ROOM,
+                    token: 0,
+                    version: 0,
+                    is_known: false,
+                    is_continuous: queued.is_continuous,
+                    told: None,
+                };
+                state.contenders[contender].predecessor_watch = Some(watch);
+                event
+            }
             Request::Watch(ahead) => match named(ahead).map(watch_of) {
                 Some(watch) => {
                     state.contenders[contender].predecessor_watch = Some(watch);
@@ -270,6 +287,14 @@ impl World {
             | Request::BarrierToVerify(_) => unreachable!("a write is decided by the leader"),
         };
         self.answer(state, contender, queued.slot, queued.request, event);
+    }
+
+    fn room(&self, tree: &Tree) -> Event {
+        if tree.permits == 0 {
+            return Event::Refused;
+        }
+        let contenders = tree.nodes.iter().map(|node| self.sequence_of(node)).collect();
+        Event::RoomSurveyed { contenders, permits: tree.permits.into() }
     }
 
     fn own_node(&self, node: &Node) -> OwnNode {

@@ -172,6 +172,10 @@ pub enum Request {
     FindOwn,
     /// List the queue.
     Survey,
+    /// List the contenders for permits, and read how many there are.
+    SurveyRoom,
+    /// The same, and watch both.
+    WatchRoom,
     /// Watch a node.
     Watch(Sequence),
     /// Look whether a node exists.

@@ -48,6 +48,8 @@ pub enum Step {
     Reap,
     /// A stranger writes to a node.
     WriteByHand(u8),
+    /// Somebody changes the number of permits.
+    Resize,
 }
 
 /// What a contender does.
@@ -88,6 +90,7 @@ impl Step {
                 | Step::DeleteAllByHand
                 | Step::Reap
                 | Step::WriteByHand(_)
+                | Step::Resize
         )
     }
 }
@@ -208,6 +211,9 @@ impl World {
                 steps.push(Step::WriteByHand(node.number));
             }
         }
+        if self.kinds.resize && ![0, self.permits_after].contains(&state.leader.permits) {
+            steps.push(Step::Resize);
+        }
         let is_empty = state.leader.nodes.is_empty();
         if self.kinds.delete_all && state.leader.exists && !is_empty {
             steps.push(Step::DeleteAllByHand);
@@ -303,6 +309,10 @@ impl World {
             Step::Reap => {
                 next.faults -= 1;
                 self.log(next, Transaction::Remove, None);
+            }
+            Step::Resize => {
+                next.faults -= 1;
+                self.log(next, Transaction::Resize(self.permits_after), None);
             }
             Step::WriteByHand(number) => {
                 next.faults -= 1;

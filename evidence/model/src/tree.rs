@@ -11,6 +11,8 @@ pub struct Tree {
     pub next: u8,
     /// The contenders' nodes, by rising number.
     pub nodes: Vec<Node>,
+    /// How many permits the directory says that there are, if it is one of permits.
+    pub permits: u8,
 }
 
 /// A contender's node.
@@ -49,7 +51,12 @@ pub enum Transaction {
     Write(u8),
     /// Ends a session: deletes its nodes.
     EndSession(u8),
+    /// Changes the number of permits.
+    Resize(u8),
 }
+
+/// The number under which the members and the data of the directory of permits are watched; no node has it.
+pub const ROOM: u8 = u8::MAX;
 
 /// What a watch tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +75,7 @@ impl Transaction {
     /// Whether it might change the node of this number.
     pub fn concerns(self, number: u8) -> bool {
         match self {
-            Transaction::Nothing => false,
+            Transaction::Nothing | Transaction::Resize(_) => false,
             Transaction::Create(node) => node.number == number,
             Transaction::Delete(changed) | Transaction::Release(changed) | Transaction::Write(changed) => {
                 changed == number
@@ -96,10 +103,12 @@ impl Tree {
 
     /// Applies a transaction; `tell` gets the number of each changed node, in order.
     pub fn apply(&mut self, transaction: Transaction, mut tell: impl FnMut(u8, Told)) {
+        let before = (self.nodes.len(), self.permits);
         match transaction {
             Transaction::Nothing => {}
             Transaction::Make => *self = Tree { exists: true, ..Tree::default() },
             Transaction::Remove => *self = Tree::default(),
+            Transaction::Resize(permits) => self.permits = permits,
             Transaction::Create(node) => {
                 self.next = node.number + 1;
                 self.nodes.push(node);
@@ -131,6 +140,10 @@ impl Tree {
                     tell(number, Told::Deleted);
                 }
             }
+        }
+        // Each transaction changes the number of nodes, or leaves them as they are.
+        if (self.nodes.len(), self.permits) != before {
+            tell(ROOM, Told::Deleted);
         }
     }
 }

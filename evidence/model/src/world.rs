@@ -1,6 +1,8 @@
 //! What is fixed in one run of the checker: who contends, what may go wrong, and which step of the driver is left out
 //! on purpose.
 
+use std::num::NonZeroU32;
+
 use fairlock::LossReason;
 use fairlock::queue::{Event, Limits, Machine, Mode, Patience, Sequence};
 
@@ -15,6 +17,10 @@ pub struct World {
     pub name: &'static str,
     /// The contenders.
     pub contenders: Vec<Setup>,
+    /// How many permits there are, where contenders want permits; else none.
+    pub permits: u8,
+    /// How many there are after somebody has changed that.
+    pub permits_after: u8,
     /// Where each session is connected at first, for each beginning.
     pub beginnings: Vec<[Server; SESSIONS]>,
     /// Whether the queue exists at first.
@@ -57,6 +63,8 @@ pub struct Setup {
     pub starts_late: bool,
     /// Whether it shares the lock.
     pub shares: bool,
+    /// How many permits it wants, in a world of permits.
+    pub permits: u8,
 }
 
 /// Kinds of faults.
@@ -80,6 +88,8 @@ pub struct Faults {
     pub write: bool,
     /// A session may find a server that lags behind.
     pub lag: bool,
+    /// Somebody changes the number of permits.
+    pub resize: bool,
 }
 
 /// The steps of the driver and the store that matter. Each can be left out, to see that the checker notices.
@@ -125,6 +135,7 @@ impl Faults {
         reap: false,
         write: false,
         lag: false,
+        resize: false,
     };
     /// All.
     pub const ALL: Self = Self {
@@ -137,6 +148,7 @@ impl Faults {
         reap: true,
         write: true,
         lag: true,
+        resize: true,
     };
 }
 
@@ -166,7 +178,7 @@ impl World {
     }
 
     fn beginning(&self, links: &[Server; SESSIONS]) -> State {
-        let tree = Tree { exists: self.queue_exists, ..Tree::default() };
+        let tree = Tree { exists: self.queue_exists, permits: self.permits, ..Tree::default() };
         let mut state = State {
             leader: tree.clone(),
             follower: tree,
@@ -227,7 +239,12 @@ impl World {
 
     /// The number of the node that a contender made, with the contender's mode, as the node's name tells both.
     pub(crate) fn sequence_of(&self, node: &Node) -> Sequence {
-        let mode = if self.shares(usize::from(node.ticket)) { Mode::Shared } else { Mode::Exclusive };
+        let setup = &self.contenders[usize::from(node.ticket)];
+        let mode = match NonZeroU32::new(setup.permits.into()) {
+            Some(permits) => Mode::Permits(permits),
+            None if setup.shares => Mode::Shared,
+            None => Mode::Exclusive,
+        };
         Sequence::new(node.number.into(), mode)
     }
 
@@ -238,7 +255,17 @@ impl World {
 
     /// Whether two contenders cannot hold the lock together.
     pub fn exclude_each_other(&self, one: usize, other: usize) -> bool {
-        one != other && !(self.shares(one) && self.shares(other))
+        one != other && self.permits == 0 && !(self.shares(one) && self.shares(other))
+    }
+
+    /// How many permits these contenders want, together.
+    pub fn permits_of(&self, contenders: impl Iterator<Item = usize>) -> u8 {
+        contenders.map(|contender| self.contenders[contender].permits).sum()
+    }
+
+    /// More permits than there ever are. In a world of locks nobody wants any.
+    pub fn permits_max(&self) -> u8 {
+        self.permits.max(self.permits_after)
     }
 
     /// The contenders of a session.

@@ -13,6 +13,8 @@ pub fn small() -> World {
     World {
         name: "small",
         contenders: vec![waits(0), waits(1)],
+        permits: 0,
+        permits_after: 0,
         beginnings: vec![[Leader, Leader]],
         queue_exists: true,
         is_settled: false,
@@ -218,6 +220,60 @@ pub fn mixed() -> World {
     }
 }
 
+/// Three contenders for two permits, two of them on one session, of whom the second wants both; no fault, but one waiter may give up.
+pub fn permits() -> World {
+    World {
+        name: "permits",
+        contenders: vec![wants(1, 0), Setup { starts_late: true, ..wants(2, 0) }, wants(1, 1)],
+        permits: 2,
+        permits_after: 1,
+        limits: Limits { make_queue_max: 0, ..Limits::default() },
+        ticks: 1,
+        ..three()
+    }
+}
+
+/// As [`permits`], without the reduction.
+pub fn permits_unreduced() -> World {
+    World { name: "permits unreduced", reduces: false, ticks: 0, ..permits() }
+}
+
+/// As [`permits`], with one connection that is lost.
+pub fn permits_cut_off() -> World {
+    World {
+        name: "permits cut off",
+        beginnings: vec![[Leader, Leader]],
+        faults: 1,
+        cancels: 0,
+        ticks: 0,
+        kinds: Faults { disconnect: true, ..Faults::NONE },
+        ..permits()
+    }
+}
+
+/// As [`permits`], with a number of permits that becomes lower, one meddling in the tree, or one session ended by force.
+pub fn permits_meddled_with() -> World {
+    World {
+        name: "permits meddled with",
+        kinds: Faults { disconnect: false, time_out: false, lag: false, reap: false, ..Faults::ALL },
+        ..permits_cut_off()
+    }
+}
+
+/// As [`permits`], with one permit that becomes two, and a server that lags behind.
+pub fn permits_resized() -> World {
+    World {
+        name: "permits resized",
+        contenders: vec![wants(1, 0), wants(1, 1)],
+        permits: 1,
+        permits_after: 2,
+        beginnings: vec![[Leader, Follower], [Follower, Leader]],
+        faults: 2,
+        kinds: Faults { disconnect: true, lag: true, resize: true, ..Faults::NONE },
+        ..permits_cut_off()
+    }
+}
+
 /// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
     vec![
@@ -231,6 +287,7 @@ pub fn smalls() -> Vec<Counted> {
         (hasty(), 58_874),
         (sharing(), 57_118),
         (shared_between(), 44_264),
+        (permits(), 68_894),
     ]
 }
 
@@ -252,6 +309,10 @@ pub fn ci() -> Vec<Counted> {
         (sharing_meddled_with(), 338_671),
         (sharing_cut_off(), 1_947_515),
         (shared_between_cut_off(), 1_428_627),
+        (permits_unreduced(), 187_706),
+        (permits_cut_off(), 647_328),
+        (permits_meddled_with(), 217_094),
+        (permits_resized(), 1_843_975),
     ]);
     all
 }
@@ -262,7 +323,11 @@ pub fn larges() -> Vec<Counted> {
 }
 
 fn waits(session: u8) -> Setup {
-    Setup { session, patience: Patience::Wait, starts_late: false, shares: false }
+    Setup { session, patience: Patience::Wait, starts_late: false, shares: false, permits: 0 }
+}
+
+fn wants(permits: u8, session: u8) -> Setup {
+    Setup { permits, ..waits(session) }
 }
 
 fn shares(session: u8) -> Setup {

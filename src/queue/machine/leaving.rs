@@ -105,9 +105,13 @@ impl Machine {
                 self.ending = Ending::Cancelled;
                 vec![]
             }
-            Phase::Surveying | Phase::Confirming | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
-                self.leave(LeaveForm::Withdraw, Ending::Cancelled)
-            }
+            Phase::Surveying
+            | Phase::Confirming
+            | Phase::Placing(_)
+            | Phase::Waiting(_)
+            | Phase::Probing(_)
+            | Phase::SurveyingRoom { .. }
+            | Phase::AwaitingRoom => self.leave(LeaveForm::Withdraw, Ending::Cancelled),
             Phase::Held => {
                 let form = self.release_form();
                 self.leave(form, Ending::Cancelled)
@@ -119,9 +123,13 @@ impl Machine {
     pub(super) fn own_gone(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         match self.phase {
-            Phase::Surveying | Phase::Confirming | Phase::Placing(_) | Phase::Waiting(_) | Phase::Probing(_) => {
-                self.fail_now(Failure::Removed)
-            }
+            Phase::Surveying
+            | Phase::Confirming
+            | Phase::Placing(_)
+            | Phase::Waiting(_)
+            | Phase::Probing(_)
+            | Phase::SurveyingRoom { .. }
+            | Phase::AwaitingRoom => self.fail_now(Failure::Removed),
             Phase::Held => self.lost_before(),
             // Nothing is left to clean up; deleted by its name later, it might be another's.
             Phase::Stuck(_) => self.finish(),
@@ -160,6 +168,7 @@ impl Machine {
         self.phase = Phase::Gone;
         self.node = None;
         self.watching = None;
+        self.is_room_watched = false;
         match self.ending {
             Ending::Open | Ending::Cancelled | Ending::Lost => vec![Action::Finish],
             Ending::Failed(failure) => vec![Action::Fail(failure), Action::Finish],
@@ -171,6 +180,7 @@ impl Machine {
         assert!(self.node.is_some(), "Q1: nothing to leave: {self:?}");
         self.ending = ending;
         self.watching = None;
+        self.is_room_watched = false;
         if self.is_own_doubtful {
             self.phase = Phase::Verifying(form);
             return vec![Action::Verify];
@@ -181,7 +191,9 @@ impl Machine {
     }
 
     pub(super) fn release_form(&self) -> LeaveForm {
-        if self.own().sequence >= self.limits.heal_from {
+        // The directory of permits stays: it says how many there are.
+        let is_closed = self.own().sequence.permits().is_none();
+        if is_closed && self.own().sequence >= self.limits.heal_from {
             return LeaveForm::CloseQueue;
         }
         if self.passes_the_baton() { LeaveForm::Release } else { LeaveForm::Withdraw }

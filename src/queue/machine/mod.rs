@@ -1,6 +1,7 @@
 //! The machine of one contender. The argument for its safety, and its invariants Q1 to Q5, are in the module's doc.
 
 mod leaving;
+mod room;
 mod waiting;
 
 use super::event::{Action, Event, Failure, LeaveForm};
@@ -51,6 +52,12 @@ enum Phase {
     Placing(Sequence),
     Waiting(Sequence),
     Probing(Sequence),
+    /// Asked how many permits are wanted ahead, and with a watch or without.
+    SurveyingRoom {
+        is_watched: bool,
+    },
+    /// Waits for permits.
+    AwaitingRoom,
     Held,
     Leaving(LeaveForm),
     Verifying(LeaveForm),
@@ -96,6 +103,8 @@ pub struct Machine {
     own_watch: OwnWatch,
     /// The contender whose node is watched, and has not fired.
     watching: Option<Sequence>,
+    /// Whether the contenders for permits and their number are watched, and have not changed.
+    is_room_watched: bool,
     suspended: bool,
     /// Whether the connection was interrupted since the own node was last known to be the own one: by its name alone
     /// it might be another's now.
@@ -119,6 +128,7 @@ impl Machine {
             node: None,
             own_watch: OwnWatch::Absent,
             watching: None,
+            is_room_watched: false,
             suspended: false,
             is_own_doubtful: false,
             interrupted: false,
@@ -142,6 +152,11 @@ impl Machine {
         }
     }
 
+    /// Whether the contender waits for permits.
+    pub fn is_awaiting_room(&self) -> bool {
+        matches!(self.phase, Phase::SurveyingRoom { .. } | Phase::AwaitingRoom)
+    }
+
     /// Whether the lock is held.
     pub fn is_held(&self) -> bool {
         self.phase == Phase::Held
@@ -159,7 +174,7 @@ impl Machine {
 
     /// Whether the machine wants a [`Event::Tick`] now and then.
     pub fn wants_ticks(&self) -> bool {
-        self.waiting_for().is_some() || matches!(self.phase, Phase::Stuck(_))
+        self.waiting_for().is_some() || matches!(self.phase, Phase::AwaitingRoom | Phase::Stuck(_))
     }
 
     /// Whether the machine has ended.
@@ -210,6 +225,7 @@ impl Machine {
             Event::OwnGone => return self.own_gone(),
             Event::Cancel => return self.cancel(),
             Event::PredecessorReleased { .. } | Event::PredecessorGone => self.watching = None,
+            Event::RoomChanged => self.is_room_watched = false,
             _ => {}
         }
         match self.phase {
@@ -221,6 +237,8 @@ impl Machine {
             Phase::Placing(ahead) => self.placing(ahead, event),
             Phase::Waiting(ahead) => self.waiting(ahead, event),
             Phase::Probing(ahead) => self.probing(ahead, event),
+            Phase::SurveyingRoom { is_watched } => self.surveying_room(is_watched, event),
+            Phase::AwaitingRoom => self.awaiting_room(event),
             Phase::Held => self.held(event),
             Phase::Leaving(form) => self.leaving(form, event),
             Phase::Verifying(form) => self.verifying(form, event),
@@ -238,6 +256,8 @@ impl Machine {
             | Phase::Placing(_)
             | Phase::Waiting(_)
             | Phase::Probing(_)
+            | Phase::SurveyingRoom { .. }
+            | Phase::AwaitingRoom
             | Phase::Held => self.place_own_watch(),
             _ => vec![],
         }
@@ -265,6 +285,7 @@ impl Machine {
             event,
             Event::PredecessorReleased { .. }
                 | Event::PredecessorGone
+                | Event::RoomChanged
                 | Event::DeadlinePassed
                 | Event::Tick
                 | Event::Release
@@ -284,6 +305,9 @@ impl Machine {
         }
         if let Phase::Waiting(ahead) = self.phase {
             assert_eq!(self.watching, Some(ahead), "a waiter watches whom it waits for: {self:?}");
+        }
+        if self.phase == Phase::AwaitingRoom {
+            assert!(self.is_room_watched, "who waits for permits watches whether there are any: {self:?}");
         }
         if self.phase == Phase::Held {
             assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");

@@ -70,10 +70,13 @@ impl Machine {
             return self.leave(LeaveForm::Withdraw, Ending::Cancelled);
         }
         if node.sequence < Sequence::from(0) || node.sequence >= self.limits.refuse_from {
-            // Should it be the last one here, the numbers start again with this.
-            return self.leave(LeaveForm::CloseQueue, Ending::Failed(Failure::Exhausted));
+            // Should it be the last one here, the numbers start again with this; those of permits, by the recipe.
+            let is_closed = node.sequence.permits().is_none();
+            let form = if is_closed { LeaveForm::CloseQueue } else { LeaveForm::Withdraw };
+            return self.leave(form, Ending::Failed(Failure::Exhausted));
         }
-        if neighbours == Neighbours::None {
+        // Whoever wants permits must know how many there are, also where nobody else wants any.
+        if neighbours == Neighbours::None && node.sequence.permits().is_none() {
             return self.grant(Proof::Alone);
         }
         let mut actions = match self.patience {
@@ -190,6 +193,9 @@ impl Machine {
     }
 
     pub(super) fn survey(&mut self) -> Action {
+        if self.own().sequence.permits().is_some() {
+            return self.survey_room();
+        }
         self.phase = Phase::Surveying;
         Action::Survey
     }

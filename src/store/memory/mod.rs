@@ -19,6 +19,7 @@
 
 mod session;
 mod tree;
+mod watches;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub enum Request {
     Inspect,
     /// [`Session::watch`](super::Session::watch).
     Watch,
+    /// [`Session::watch_members`](crate::store::Session::watch_members)
+    WatchMembers,
     /// [`Session::leave`](super::Session::leave).
     Leave,
     /// [`Session::write_barrier`](super::Session::write_barrier).

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::tree::{Tree, ZNode};
+use super::watches::Watchable;
 use super::{Loss, Memory, Request};
 use crate::error::LossReason;
 use crate::name::Mode;
 use crate::path::{LockPath, QueuePath};
 use crate::store::{
     Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
-    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -129,13 +130,27 @@ impl Session for MemorySession {
         self.request(Request::Watch, |tree| {
             let path = queue.join(name);
             let Some(node) = tree.node(&path).map(as_read) else { return Ok(None) };
-            let Some(receiver) = tree.watch(self.id, &path) else {
+            let Some(receiver) = tree.watch(self.id, &path, Watchable::Node) else {
                 return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
             };
             let event = Box::pin(async move {
                 receiver.await.unwrap_or(WatchEvent { change: Change::SessionEnded, continuous: false })
             });
             Ok(Some(Watched { node, event }))
+        })
+        .await
+    }
+
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        self.request(Request::WatchMembers, |tree| {
+            let names = tree.children(queue.as_str()).ok_or(StoreErrorKind::NoNode)?;
+            let Some(receiver) = tree.watch(self.id, queue.as_str(), Watchable::Members) else {
+                return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
+            };
+            let event = Box::pin(async move {
+                let _: Result<WatchEvent, _> = receiver.await;
+            });
+            Ok(WatchedMembers { names, event })
         })
         .await
     }
@@ -193,7 +208,7 @@ impl Session for MemorySession {
     async fn watch_value(&self, path: &LockPath) -> Result<WatchedValue, StoreError> {
         self.request(Request::WatchValue, |tree| {
             let value = tree.value(path.as_str()).map(as_value);
-            let Some(receiver) = tree.watch(self.id, path.as_str()) else {
+            let Some(receiver) = tree.watch(self.id, path.as_str(), Watchable::Node) else {
                 return Err(StoreErrorKind::Ended(LossReason::SessionExpired).into());
             };
             let event = Box::pin(async move {

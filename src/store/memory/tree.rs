@@ -5,24 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use super::watches::{Watch, Watchable};
 use super::{Loss, Request};
 use crate::clock::Timestamp;
 use crate::error::LossReason;
 use crate::name::{Mode, Sequence};
 use crate::path::LockPath;
-use crate::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind, WatchEvent};
+use crate::store::{Change, SessionId, SessionState, StoreError, StoreErrorKind};
 
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    nodes: BTreeMap<String, ZNode>,
+    pub(super) nodes: BTreeMap<String, ZNode>,
     zxid: i64,
-    sessions: BTreeMap<SessionId, OpenSession>,
+    pub(super) sessions: BTreeMap<SessionId, OpenSession>,
     sessions_opened: i64,
     /// In order, so that one seed of a simulation gives one order of events.
-    watches: BTreeMap<String, Vec<Watch>>,
-    events_delivered: u64,
+    pub(super) watches: BTreeMap<(String, Watchable), Vec<Watch>>,
+    pub(super) events_delivered: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,7 @@ pub(super) struct ZNode {
     pub(super) created_at: i64,
     pub(super) version: i32,
     pub(super) written_at: i64,
+    pub(super) members_changed_at: i64,
     children: BTreeSet<String>,
     /// Children ever created: the next sequential child's number.
     next_sequence: i32,
@@ -39,34 +41,15 @@ pub(super) struct ZNode {
 }
 
 #[derive(Debug)]
-struct OpenSession {
+pub(super) struct OpenSession {
     timeout: Duration,
     states: watch::Sender<SessionState>,
     runtime: Handle,
     /// Counts the connections.
-    connection: u64,
+    pub(super) connection: u64,
     /// What the client had seen when it was cut off.
-    cut_at: Option<i64>,
+    pub(super) cut_at: Option<i64>,
     losses: Vec<(Request, Loss)>,
-}
-
-#[derive(Debug)]
-struct Watch {
-    session: SessionId,
-    connection: u64,
-    /// Placed where there was no node.
-    awaits_creation: bool,
-    sender: oneshot::Sender<WatchEvent>,
-}
-
-impl Watch {
-    /// What a server tells of the node after a reconnect of a client that has seen everything up to a zxid.
-    fn difference(&self, node: Option<&ZNode>, seen: i64) -> Option<Change> {
-        match node {
-            None => (!self.awaits_creation).then_some(Change::Deleted),
-            Some(node) => (self.awaits_creation || node.written_at > seen).then_some(Change::Written),
-        }
-    }
 }
 
 /// A connection that was cut.
@@ -98,15 +81,7 @@ impl Tree {
     pub(super) fn end_session(&mut self, id: SessionId, reason: LossReason) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.zxid += 1;
-        // Its own watches tell of the end, not of the nodes that vanish with it: a real client cannot tell them apart
-        // either once its connection is closed.
-        for watches in self.watches.values_mut() {
-            let (own, others) = std::mem::take(watches).into_iter().partition(|watch| watch.session == id);
-            *watches = others;
-            for watch in own {
-                let _: Result<_, _> = watch.sender.send(WatchEvent { change: Change::SessionEnded, continuous: false });
-            }
-        }
+        self.end_watches(id);
         let owned: Vec<_> =
             self.nodes.iter().filter(|(_, node)| node.owner == Some(id)).map(|(path, _)| path.clone()).collect();
         for path in owned {
@@ -136,19 +111,7 @@ impl Tree {
         let Some(seen) = session.cut_at.take() else { return };
         session.connection += 1;
         session.states.send_replace(SessionState::Connected);
-        // As SetWatches does: what has changed since is told as a difference.
-        for (path, watches) in &mut self.watches {
-            let node = self.nodes.get(path);
-            for watch in std::mem::take(watches) {
-                match watch.difference(node, seen).filter(|_| watch.session == id) {
-                    Some(change) => {
-                        let _: Result<_, _> = watch.sender.send(WatchEvent { change, continuous: false });
-                        self.events_delivered += 1;
-                    }
-                    None => watches.push(watch),
-                }
-            }
-        }
+        self.tell_differences(id, seen);
     }
 
     /// Whether the session can make a request now; `Err` if it never can again.
@@ -222,6 +185,7 @@ impl Tree {
         self.zxid += 1;
         self.nodes.insert(path.to_owned(), ZNode { created_at: self.zxid, written_at: self.zxid, ..node });
         self.fire(path, Change::Written);
+        self.members_changed(parent);
         Ok(())
     }
 
@@ -334,22 +298,15 @@ impl Tree {
         }
     }
 
-    pub(super) fn watch(&mut self, id: SessionId, path: &str) -> Option<oneshot::Receiver<WatchEvent>> {
-        let connection = self.sessions.get(&id)?.connection;
-        let awaits_creation = !self.nodes.contains_key(path);
-        let (sender, receiver) = oneshot::channel();
-        let watches = self.watches.entry(path.to_owned()).or_default();
-        watches.retain(|watch| !watch.sender.is_closed());
-        watches.push(Watch { session: id, connection, awaits_creation, sender });
-        Some(receiver)
-    }
-
-    pub(super) fn watch_count(&self) -> usize {
-        self.watches.values().flatten().filter(|watch| !watch.sender.is_closed()).count()
-    }
-
     pub(super) fn events_delivered(&self) -> u64 {
         self.events_delivered
+    }
+
+    fn members_changed(&mut self, directory: &str) {
+        if let Some(node) = self.nodes.get_mut(directory) {
+            node.members_changed_at = self.zxid;
+            self.fire_members(directory);
+        }
     }
 
     fn remove(&mut self, path: &str) {
@@ -359,27 +316,7 @@ impl Tree {
             directory.children.remove(name);
         }
         self.fire(path, Change::Deleted);
-    }
-
-    /// Tells everybody who watches the node and can be reached, once each.
-    fn fire(&mut self, path: &str, change: Change) {
-        let Some(watches) = self.watches.remove(path) else { return };
-        let mut kept = Vec::new();
-        for watch in watches {
-            match self.sessions.get(&watch.session) {
-                Some(session) if session.cut_at.is_some() => kept.push(watch),
-                Some(session) => {
-                    let continuous = session.connection == watch.connection;
-                    if watch.sender.send(WatchEvent { change, continuous }).is_ok() {
-                        self.events_delivered += 1;
-                    }
-                }
-                None => {}
-            }
-        }
-        if !kept.is_empty() {
-            self.watches.insert(path.to_owned(), kept);
-        }
+        self.members_changed(parent);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
 use crate::store::{
     Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
-    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
+    StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use crate::token::FencingToken;
 
@@ -79,7 +79,7 @@ impl ZooKeeperSession {
         client.clone().ok_or_else(|| StoreErrorKind::Ended(LossReason::Closed).into())
     }
 
-    /// Enters without the transaction, where the directory's data may not be written.
+    /// Enters without the transaction, where the directory's data are not to be written or may not be.
     async fn enter_plainly(
         &self,
         client: &zk::Client,
@@ -89,7 +89,7 @@ impl ZooKeeperSession {
     ) -> Result<Entered, StoreError> {
         let acls = self.access.acls();
         let options = zk::CreateMode::EphemeralSequential.with_acls(zk::Acls::new(&acls));
-        let (stat, number) = client.create(&queue.join(mode.prefix()), ticket, &options).await.map_err(store_error)?;
+        let (stat, number) = client.create(&queue.join(&mode.prefix()), ticket, &options).await.map_err(store_error)?;
         let number = i32::try_from(number.into_i64()).map_err(|_| not_understood())?;
         let sequence = Sequence::new(number, mode);
         // Servers before 3.5 do not tell; the node then counts as one whose reply was lost, and is found again.
@@ -149,7 +149,11 @@ impl Session for ZooKeeperSession {
 
     async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
         let client = self.client()?;
-        let prefix = queue.join(mode.prefix());
+        if matches!(mode, Mode::Permits(_)) {
+            // The directory's data say how many permits there are: only who changes that writes them.
+            return self.enter_plainly(&client, queue, mode, ticket).await;
+        }
+        let prefix = queue.join(&mode.prefix());
         let acls = self.access.acls();
         let results = {
             let mut writer = client.new_multi_writer();
@@ -265,6 +269,15 @@ impl Session for ZooKeeperSession {
             WatchEvent { change, continuous }
         });
         Ok(Some(Watched { node, event }))
+    }
+
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        let (names, watcher) = self.client()?.list_and_watch_children(queue.as_str()).await.map_err(store_error)?;
+        let event = Box::pin(async move {
+            // The client's watcher panics if its session task was aborted, with the runtime for example.
+            let _: Result<zk::WatchedEvent, _> = AssertUnwindSafe(watcher.changed()).catch_unwind().await;
+        });
+        Ok(WatchedMembers { names, event })
     }
 
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {

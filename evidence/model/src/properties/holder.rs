@@ -27,6 +27,12 @@ pub fn grant_is_to_the_head(world: &World, state: &State) -> bool {
         let lives = other.token().is_some_and(|token| state.leader.node_of_token(token).is_some());
         world.exclude_each_other(granted, index) && other.machine.is_held() && lives
     });
+    // Whoever gets permits shares them with those ahead of it, whether they have been told yet or not.
+    let up_to_own = state.leader.nodes.iter().filter(|other| other.number <= node.number);
+    let wanted = world.permits_of(up_to_own.map(|other| usize::from(other.ticket)));
+    if world.permits > 0 {
+        return wanted <= world.permits_max();
+    }
     let highest = if world.shares(granted) { state.granted_alone_highest } else { state.granted_highest };
     is_lowest && token > highest && !others_hold
 }
@@ -41,6 +47,9 @@ pub fn guard_has_a_node(_: &World, state: &State) -> bool {
 /// While nobody was rude, no two guards that exclude each other are valid by their own clocks, at any time.
 pub fn one_valid_guard(world: &World, state: &State) -> bool {
     let valid = || (0..state.contenders.len()).filter(|&contender| state.contenders[contender].is_valid());
+    if !state.is_rude && world.permits_of(valid()) > world.permits_max() {
+        return false;
+    }
     state.is_rude || valid().all(|one| valid().all(|other| !world.exclude_each_other(one, other)))
 }
 

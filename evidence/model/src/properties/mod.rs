@@ -34,6 +34,6 @@ pub fn all(world: &World) -> Vec<Property<World>> {
     if world.drains {
         all.push(Property::always("all ends well from everywhere", drain::all_ends_well));
     }
-    all.extend(reach::all());
+    all.extend(reach::all(world));
     all
 }

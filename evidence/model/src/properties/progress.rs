@@ -1,7 +1,8 @@
 //! Who stays is granted, or told why not.
 
-use crate::state::{Delivery, Server, State, User};
+use crate::state::{Delivery, Server, State, User, small};
 use crate::step::Step;
+use crate::tree::ROOM;
 use crate::world::World;
 
 /// When nothing but faults can happen, every contender has ended, and its user has been told.
@@ -19,7 +20,8 @@ pub fn nobody_waits_for_ever(world: &World, state: &State) -> bool {
 }
 
 /// Whoever waits for n has a watch on n that has told something, or n is there for its server to tell of: on the server
-/// that it is connected to, n exists. (Without a connection, the next one compares.)
+/// that it is connected to, n exists. Whoever waits for permits has a watch that has told something, or on its server there are too
+/// few. (Without a connection, the next one compares.)
 pub fn a_waiter_is_woken(world: &World, state: &State) -> bool {
     (0..state.contenders.len()).all(|contender| {
         let me = &state.contenders[contender];
@@ -31,6 +33,14 @@ pub fn a_waiter_is_woken(world: &World, state: &State) -> bool {
             None => return true,
         };
         let is_told = matches!(watch.told, Some((_, Delivery::Sent | Delivery::Seen { .. })));
-        is_told || session.is_closing || tree.node(watch.number).is_some()
+        let is_there = match (watch.number, me.machine.node()) {
+            // There is no room for it.
+            (ROOM, Some(own)) => {
+                let ahead = tree.nodes.iter().filter(|node| node.number <= small(own.sequence));
+                world.permits_of(ahead.map(|node| usize::from(node.ticket))) > tree.permits
+            }
+            (number, _) => tree.node(number).is_some(),
+        };
+        is_told || session.is_closing || is_there
     })
 }

@@ -3,6 +3,7 @@
 use fairlock::queue::Event;
 
 use crate::state::{Note, Request, Slot, State, small, token_of};
+use crate::tree::ROOM;
 use crate::world::World;
 
 /// A contender never asks for a watch of a kind that it has. It watches a predecessor only while it waits for that one,
@@ -21,6 +22,9 @@ fn watches_rightly(world: &World, state: &State, contender: usize) -> bool {
         Request::Watch(ahead) => Some(small(ahead)),
         _ => None,
     });
+    if me.predecessor_watch.is_some_and(|watch| watch.number == ROOM) {
+        return world.permits > 0;
+    }
     let placed = me.predecessor_watch.map(|watch| watch.number);
     let are_lower = asked.chain(placed).all(|number| number < small(own.sequence));
     let is_own = me.own_watch.is_none_or(|watch| !world.driver.compares_identity || watch.token == token_of(own));

@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use fairlock::QueuePath;
 use fairlock::queue::Mode;
-use fairlock::store::{Change, Operation, Session, SessionId, Value, WatchEvent, Watched, WatchedValue};
-use fairlock::{LockPath, QueuePath};
+use fairlock::store::{Change, Operation, Session, SessionId, WatchEvent, Watched};
 use tokio::sync::oneshot;
 use tokio::task;
 
@@ -33,7 +33,7 @@ impl Wake for Fired {
 
 /// Whether a path is that of a node of one who shares the lock.
 fn is_of_a_reader(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|name| name.starts_with(Mode::Shared.prefix()))
+    path.rsplit('/').next().is_some_and(|name| name.starts_with(&*Mode::Shared.prefix()))
 }
 
 /// Whom a change of a node has woken, besides its owner.
@@ -95,6 +95,10 @@ impl World {
                 Ok(Some(watched)) => Ok(self.watch(id, request.sender, queue.join(name), asker.clone(), watched)),
                 Err(error) => Err(error),
             },
+            Call::WatchMembers { queue, asker } => at_once(session.watch_members(queue)).map(|watched| {
+                let event = self.watch_unspecific(id, queue.to_string(), asker.clone(), watched.event);
+                Answer::WatchedMembers(watched.names, event)
+            }),
             Call::Leave { queue, name, form } => {
                 let node = self.book.node_at(queue.as_str(), name);
                 if let (Some((lock, token)), Leave::Release(_)) = (node, form) {
@@ -113,8 +117,10 @@ impl World {
                 at_once(session.commit(own, operations)).map(|()| self.committed(own, operations))
             }
             Call::ReadValue { path } => at_once(session.read_value(path)).map(Answer::Value),
-            Call::WatchValue { path, asker } => at_once(session.watch_value(path))
-                .map(|WatchedValue { value, event }| self.watch_value(id, path, asker.clone(), value, event)),
+            Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|watched| {
+                let event = self.watch_unspecific(id, path.to_string(), asker.clone(), watched.event);
+                Answer::WatchedValue(watched.value, event)
+            }),
             Call::WriteValue { path, data, expected } => {
                 at_once(session.write_value(path, data, *expected)).map(Answer::Version)
             }
@@ -179,20 +185,20 @@ impl World {
         Answer::Watched(Some(Watching { node: watched.node, event, escapes_first_look }))
     }
 
-    fn watch_value(
+    /// Watches for a change that is not told in particular.
+    fn watch_unspecific(
         &mut self,
         id: SessionId,
-        path: &LockPath,
+        path: String,
         asker: Weak<()>,
-        value: Option<Value>,
         event: Pin<Box<dyn Future<Output = ()> + Send>>,
-    ) -> Answer {
+    ) -> oneshot::Receiver<Change> {
         // What has changed is for whoever is told to find out.
         let event = Box::pin(async move {
             event.await;
             WatchEvent { change: Change::Written, continuous: false }
         });
-        Answer::WatchedValue(value, self.place(id, None, path.to_string(), false, asker, event))
+        self.place(id, None, path, false, asker, event)
     }
 
     fn place(

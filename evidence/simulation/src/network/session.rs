@@ -13,7 +13,7 @@ use fairlock::queue::Mode;
 use fairlock::store::memory::Memory;
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
-    Store, StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedValue,
+    Store, StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
 use tokio::sync::watch;
@@ -182,6 +182,21 @@ impl Session for SimSession {
                     WatchEvent { change, continuous: continuous && change != Change::SessionEnded }
                 });
                 Ok(Some(Watched { node, event }))
+            }
+            other => mismatch(&other),
+        }
+    }
+
+    async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        let asker = Arc::new(());
+        match self.call(Call::WatchMembers { queue: queue.clone(), asker: Arc::downgrade(&asker) }).await? {
+            Answer::WatchedMembers(names, event) => {
+                let event = Box::pin(async move {
+                    let _asker = asker;
+                    // Nobody is left to tell once the session has ended.
+                    let _: Result<Change, _> = event.await;
+                });
+                Ok(WatchedMembers { names, event })
             }
             other => mismatch(&other),
         }

@@ -1,0 +1,76 @@
+//! Entering a queue, for all kinds of locks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::acquire::AcquireOptions;
+use super::client::Shared;
+use crate::driver::{self, Attempt, Hold, ProgressOptions};
+use crate::error::Error;
+use crate::path::{LockPath, QueuePath};
+use crate::queue::{Limits, Mode, Patience};
+use crate::ticket::Ticket;
+
+/// How a contender of a lock watches its own node and its predecessor's.
+pub(super) const LOCK_WATCHES: usize = 2;
+
+/// The length of the longest path that is watched by whoever contends in a queue.
+pub(super) fn watched_path_bytes(queue: &QueuePath, mode: Mode) -> usize {
+    queue.as_str().len() + "/0123456789".len() + mode.prefix().len()
+}
+
+/// A contender to be.
+pub(super) struct Entry<'a> {
+    pub(super) lock: &'a LockPath,
+    pub(super) queue: &'a QueuePath,
+    pub(super) ticket: Ticket,
+    pub(super) mode: Mode,
+    pub(super) patience: Patience,
+    pub(super) limits: Limits,
+    /// How many paths it may watch at once.
+    pub(super) watches: usize,
+    pub(super) hold_limit: Option<Duration>,
+    pub(super) lapses: bool,
+    pub(super) progress: Option<ProgressOptions>,
+}
+
+/// Enters and waits. Dropping the future gives the place up, or the hold if it was just granted.
+pub(super) async fn contend(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<Hold, Error> {
+    let attempt = Attempt {
+        lock: entry.lock.clone(),
+        queue: entry.queue.clone(),
+        ticket: entry.ticket,
+        mode: entry.mode,
+        patience: entry.patience,
+        limits: entry.limits,
+        seat: shared.pool.seat(entry.watches, watched_path_bytes(entry.queue, entry.mode)).await?,
+        pool: Arc::downgrade(&shared.pool),
+        hold_limit: entry.hold_limit,
+        lapses: entry.lapses,
+        progress: entry.progress,
+    };
+    // The task vanishes without an answer if the runtime is being shut down.
+    driver::start(shared.pool.runtime(), attempt).await.unwrap_or(Err(Error::Closed))
+}
+
+/// Refuses options that make no sense; takes the time limit out of the others.
+pub(super) fn take_timeout(options: &mut AcquireOptions) -> Result<Option<Duration>, Error> {
+    if options.hold_limit().is_some_and(|limit| limit.is_zero()) {
+        let reason = "a lock cannot be held for no time at all; give a longer limit".into();
+        return Err(Error::InvalidConfig { reason });
+    }
+    Ok(options.take_timeout())
+}
+
+/// Waits for at most this long, if there is a limit.
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    path: &LockPath,
+    granted: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let Some(limit) = limit else { return granted.await };
+    match tokio::time::timeout(limit, granted).await {
+        Ok(granted) => granted,
+        Err(_) => Err(Error::Timeout { path: path.to_string(), waited: limit }),
+    }
+}
