@@ -104,7 +104,7 @@ impl fmt::Display for LockPath {
 
 /// The directory that holds the contenders of one lock.
 ///
-/// Only a checked [`LockPath`] leads to one, or [`QueuePath::of`], for code that implements or tests a store.
+/// Only a checked [`LockPath`] leads to one, or [`QueuePath::of`] and its like, for code that implements or tests a store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueuePath(Arc<str>);
 
@@ -112,6 +112,16 @@ impl QueuePath {
     /// The queue of a lock.
     pub fn of(lock: &LockPath) -> Self {
         lock.queue()
+    }
+
+    /// The directory of a semaphore's permits.
+    pub fn of_permits(semaphore: &LockPath) -> Self {
+        semaphore.permits()
+    }
+
+    /// The queue of those who wait for a semaphore's permits.
+    pub fn of_turns(semaphore: &LockPath) -> Self {
+        semaphore.turns()
     }
 
     /// The path as text.

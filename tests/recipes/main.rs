@@ -10,3 +10,4 @@ mod multi;
 mod reentrant;
 mod release_requests;
 mod rw_lock;
+mod semaphore;

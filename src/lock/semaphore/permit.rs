@@ -37,7 +37,8 @@ impl Permit {
         self.guard.path()
     }
 
-    /// The token of this grant, higher than that of every earlier grant of this semaphore.
+    /// The token of this grant, higher than those of all contenders ahead of it. Others that have permits at the same time may have
+    /// higher ones.
     pub fn fencing_token(&self) -> FencingToken {
         self.guard.fencing_token()
     }
