@@ -3,6 +3,7 @@
 //! Each check is an async function over a [`Harness`], and panics with what was violated. [`check_all`] runs all of
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
+pub mod members;
 pub mod values;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_commit_is_all_or_nothing(harness).await;
     a_closed_session_has_ended(harness).await;
     touching_and_barriers_succeed(harness).await;
+    members::check_all(harness).await;
     values::check_all(harness).await;
 }
 

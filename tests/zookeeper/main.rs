@@ -13,5 +13,6 @@ mod link_delay;
 mod loss;
 mod lost_replies;
 mod recipes;
+mod semaphore;
 mod sessions;
 mod values;
