@@ -19,8 +19,8 @@ pub(crate) const DATA_FOLDER: &str = "/data";
 pub(crate) struct Node {
     pub(crate) number: i32,
     pub(crate) session: SessionId,
-    /// Whether it shares the lock.
-    pub(crate) shares: bool,
+    /// What it wants.
+    pub(crate) mode: Mode,
     /// The attempt that it was made for.
     pub(crate) attempt: Option<task::Id>,
 }
@@ -31,6 +31,7 @@ pub(crate) struct Held {
     pub(crate) token: Token,
     pub(crate) session: Option<SessionId>,
     shares: bool,
+    permits: u32,
     guard: Weak<AnyGuard>,
 }
 
@@ -45,6 +46,25 @@ struct Queue {
     attempts: Vec<usize>,
     tampered: bool,
     removed_at: Option<u64>,
+    /// Where contenders want permits: how many there are.
+    permits: Option<u32>,
+    /// The most permits that there have been since a node was made, dead ones too.
+    permits_most: BTreeMap<Token, u32>,
+    /// The nodes that an operator deleted.
+    robbed: BTreeSet<Token>,
+}
+
+impl Node {
+    pub(crate) fn shares(&self) -> bool {
+        self.mode == Mode::Shared
+    }
+
+    fn permits(&self) -> u32 {
+        match self.mode {
+            Mode::Permits(count) => count.get(),
+            Mode::Exclusive | Mode::Shared => 0,
+        }
+    }
 }
 
 /// See the module's doc.
@@ -60,13 +80,23 @@ pub(crate) fn lock_path(lock: Lock) -> String {
 
 impl Queue {
     fn note_head(&mut self) {
+        if let Some(permits) = self.permits {
+            let mut wanted = 0;
+            for (&token, node) in &self.nodes {
+                wanted += node.permits();
+                if wanted <= permits {
+                    self.heads.insert(token);
+                }
+            }
+            return;
+        }
         for (position, (&token, node)) in self.nodes.iter().enumerate() {
             // The first, and with it those who share the lock with it.
-            if position > 0 && !node.shares {
+            if position > 0 && !node.shares() {
                 return;
             }
             self.heads.insert(token);
-            if !node.shares {
+            if !node.shares() {
                 return;
             }
         }
@@ -85,17 +115,62 @@ impl Held {
 }
 
 impl Book {
-    pub(crate) fn new(locks: usize, clients: usize) -> Self {
-        let queue = |lock| Queue {
-            path: QueuePath::of(&LockPath::new(&lock_path(lock)).expect("a good path")),
+    /// With the queue of each lock, and with those of a semaphore if there is one: its turns, and its directory of permits.
+    pub(crate) fn new(locks: usize, has_semaphore: bool, clients: usize) -> Self {
+        let queue = |path| Queue {
+            path,
             nodes: BTreeMap::new(),
             heads: BTreeSet::new(),
             held: vec![],
             attempts: vec![0; clients],
             tampered: false,
             removed_at: None,
+            permits: None,
+            permits_most: BTreeMap::new(),
+            robbed: BTreeSet::new(),
         };
-        Self { queues: (0..locks).map(|lock| queue(u8::try_from(lock).expect("few locks"))).collect() }
+        let path = |lock| LockPath::new(&lock_path(lock)).expect("a good path");
+        let locks = u8::try_from(locks).expect("few locks");
+        let mut queues: Vec<_> = (0..locks).map(|lock| queue(QueuePath::of(&path(lock)))).collect();
+        if has_semaphore {
+            let semaphore = path(locks);
+            queues.push(queue(QueuePath::of_turns(&semaphore)));
+            let mut room = queue(QueuePath::of_permits(&semaphore));
+            room.permits = Some(0);
+            queues.push(room);
+        }
+        Self { queues }
+    }
+
+    /// The semaphore's turns and its directory of permits.
+    pub(crate) fn semaphore(&self) -> Option<(Lock, Lock)> {
+        let room = self.queues.iter().position(|queue| queue.permits.is_some())?;
+        let room = u8::try_from(room).expect("few locks");
+        Some((room - 1, room))
+    }
+
+    /// There are so many permits from now on.
+    pub(crate) fn permits_changed(&mut self, room: Lock, permits: u32) {
+        let queue = self.queue_mut(room);
+        queue.permits = Some(permits);
+        for most in queue.permits_most.values_mut() {
+            *most = permits.max(*most);
+        }
+        queue.note_head();
+    }
+
+    /// Of the valid guards that nobody's operator has robbed, all, if there are too many permits with another's.
+    pub(crate) fn too_many(&self, room: Lock, token: Token, permits: u32) -> Vec<Token> {
+        let queue = self.queue(room);
+        let counts = |held: &&Held| !queue.robbed.contains(&held.token) && held.is_valid();
+        let valid: Vec<_> = queue.held.iter().filter(counts).collect();
+        let sum = permits + valid.iter().map(|held| held.permits).sum::<u32>();
+        let most = queue.permits_most.get(&token).copied().unwrap_or(0);
+        if sum <= most { vec![] } else { valid.iter().map(|held| held.token).collect() }
+    }
+
+    pub(crate) fn rob(&mut self, lock: Lock, token: Token) {
+        self.queue_mut(lock).robbed.insert(token);
     }
 
     pub(crate) fn locks(&self) -> impl Iterator<Item = Lock> + use<> {
@@ -128,6 +203,7 @@ impl Book {
     pub(crate) fn created(&mut self, lock: Lock, token: Token, node: Node) {
         let queue = self.queue_mut(lock);
         queue.nodes.insert(token, node);
+        queue.permits_most.insert(token, queue.permits.unwrap_or(0));
         queue.note_head();
     }
 
@@ -149,7 +225,7 @@ impl Book {
 
     pub(crate) fn sequence_of(&self, lock: Lock, token: Token) -> Option<Sequence> {
         let node = self.queue(lock).nodes.get(&token)?;
-        Some(Sequence::new(node.number, if node.shares { Mode::Shared } else { Mode::Exclusive }))
+        Some(Sequence::new(node.number, node.mode))
     }
 
     /// The attempt that a live node was made for.
@@ -186,7 +262,12 @@ impl Book {
 
     /// A live node that was created before this one and is in its way.
     pub(crate) fn ahead_of(&self, lock: Lock, token: Token, shares: bool) -> Option<Token> {
-        let is_in_the_way = |(other, node): &(&Token, &Node)| **other < token && !(shares && node.shares);
+        if let Some(own) = self.queue(lock).permits_most.get(&token).filter(|_| self.queue(lock).permits.is_some()) {
+            let up_to_own = || self.queue(lock).nodes.range(..=token);
+            let wanted: u32 = up_to_own().map(|(_, node)| node.permits()).sum();
+            return up_to_own().next().filter(|_| wanted > *own).map(|(&first, _)| first);
+        }
+        let is_in_the_way = |(other, node): &(&Token, &Node)| **other < token && !(shares && node.shares());
         self.queue(lock).nodes.iter().find(is_in_the_way).map(|(&other, _)| other)
     }
 
@@ -209,7 +290,8 @@ impl Book {
 
     pub(crate) fn hold(&mut self, lock: Lock, token: Token, guard: Weak<AnyGuard>, shares: bool) {
         let session = self.queue(lock).nodes.get(&token).map(|node| node.session);
-        self.queue_mut(lock).held.push(Held { token, session, shares, guard });
+        let permits = guard.upgrade().map_or(0, |guard| guard.permits());
+        self.queue_mut(lock).held.push(Held { token, session, shares, permits, guard });
     }
 
     pub(crate) fn held(&self, lock: Lock) -> &[Held] {

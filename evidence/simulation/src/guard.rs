@@ -1,15 +1,16 @@
-//! A guard, of one who holds a lock alone or of one who shares it.
+//! A guard, of one who holds a lock alone, of one who shares it, or of permits.
 
 use std::future::Future;
 use std::pin::Pin;
 
-use fairlock::{Error, FencingToken, Guard, LossReason, ReadGuard};
+use fairlock::{Error, FencingToken, Guard, LossReason, Permit, ReadGuard};
 
 /// See the module's doc.
 #[derive(Debug)]
 pub(crate) enum AnyGuard {
     Alone(Guard),
     Shared(ReadGuard),
+    Permits(Permit),
 }
 
 impl AnyGuard {
@@ -17,6 +18,7 @@ impl AnyGuard {
         match self {
             AnyGuard::Alone(guard) => guard.fencing_token(),
             AnyGuard::Shared(guard) => guard.fencing_token(),
+            AnyGuard::Permits(guard) => guard.fencing_token(),
         }
     }
 
@@ -24,17 +26,27 @@ impl AnyGuard {
         match self {
             AnyGuard::Alone(guard) => guard.is_valid(),
             AnyGuard::Shared(guard) => guard.is_valid(),
+            AnyGuard::Permits(guard) => guard.is_valid(),
         }
     }
 
     pub(crate) fn shares(&self) -> bool {
-        matches!(self, AnyGuard::Shared(_))
+        matches!(self, AnyGuard::Shared(_) | AnyGuard::Permits(_))
+    }
+
+    /// How many permits it is.
+    pub(crate) fn permits(&self) -> u32 {
+        match self {
+            AnyGuard::Permits(permit) => permit.count(),
+            AnyGuard::Alone(_) | AnyGuard::Shared(_) => 0,
+        }
     }
 
     pub(crate) async fn lost(&self) -> LossReason {
         match self {
             AnyGuard::Alone(guard) => guard.lost().await,
             AnyGuard::Shared(guard) => guard.lost().await,
+            AnyGuard::Permits(guard) => guard.lost().await,
         }
     }
 
@@ -42,6 +54,7 @@ impl AnyGuard {
         match self {
             AnyGuard::Alone(guard) => guard.protect(work).await,
             AnyGuard::Shared(guard) => guard.protect(work).await,
+            AnyGuard::Permits(guard) => guard.protect(work).await,
         }
     }
 
@@ -50,6 +63,7 @@ impl AnyGuard {
         match self {
             AnyGuard::Alone(guard) => Box::pin(guard.release()),
             AnyGuard::Shared(guard) => Box::pin(guard.release()),
+            AnyGuard::Permits(guard) => Box::pin(guard.release()),
         }
     }
 }

@@ -179,6 +179,12 @@ pub struct Plan {
     pub first_number: Option<i32>,
     /// How many of ten attempts share the lock.
     pub sharing: u32,
+    /// How many of ten attempts are for permits of a semaphore.
+    pub permitting: u32,
+    /// How many permits it has at first.
+    pub permits: u32,
+    /// Whether that is changed now and then.
+    pub resizes: bool,
     /// The deliberate error, if there is one.
     pub sabotage: Option<Sabotage>,
 }
@@ -193,6 +199,7 @@ impl Plan {
     pub(crate) fn draw(rng: &mut Rng, sabotage: Option<Sabotage>) -> Self {
         // Of its own generator, so that a history in which nobody shares is what it was without.
         let mut sharing = Rng::with_seed(rng.clone().u64(..));
+        let mut permitting = Rng::with_seed(!rng.clone().u64(..));
         let timeout_ms = [600, 1_000, 2_000, 4_000][rng.usize(..4)];
         let clients = rng.usize(2..=4);
         let contenders = rng.usize(3..=12);
@@ -246,6 +253,9 @@ impl Plan {
             first_number,
             // Deliberate errors show most where contenders exclude each other.
             sharing: if sabotage.is_some() { 0 } else { [0, 0, 3, 7][sharing.usize(..4)] },
+            permitting: if sabotage.is_some() { 0 } else { [0, 0, 4, 10][permitting.usize(..4)] },
+            permits: permitting.u32(1..=4),
+            resizes: permitting.bool(),
             sabotage,
         }
     }

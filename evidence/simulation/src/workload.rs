@@ -16,6 +16,8 @@ use crate::guard::AnyGuard;
 use crate::network::{Network, Stage};
 use crate::plan::{FaultKind, Plan};
 
+mod permits;
+
 /// The handles, shared by all contenders.
 pub(crate) struct Workload {
     network: Arc<Network>,
@@ -27,19 +29,34 @@ pub(crate) struct Workload {
 struct Attempt {
     network: Arc<Network>,
     lock: Lock,
+    /// Where it waits for its turn first.
+    turns: Option<Lock>,
     client: usize,
 }
 
 impl Attempt {
     fn begin(network: &Arc<Network>, lock: Lock, client: usize) -> Self {
         network.lock().book.begin(lock, client);
-        Self { network: network.clone(), lock, client }
+        Self { network: network.clone(), lock, turns: None, client }
+    }
+
+    /// One for permits.
+    fn begin_for_permits(network: &Arc<Network>, client: usize) -> Self {
+        let (turns, room) = network.lock().book.semaphore().expect("a semaphore");
+        network.lock().book.begin(turns, client);
+        let mut attempt = Self::begin(network, room, client);
+        attempt.turns = Some(turns);
+        attempt
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.network.lock().book.end(self.lock, self.client);
+        let mut world = self.network.lock();
+        world.book.end(self.lock, self.client);
+        if let Some(turns) = self.turns {
+            world.book.end(turns, self.client);
+        }
     }
 }
 
@@ -65,6 +82,10 @@ impl Workload {
                 self.close(client).await;
             }
             let Some(locks) = self.handle(client).await else { continue };
+            if self.plan.permitting > 0 && rng.u32(..10) < self.plan.permitting {
+                self.take_permits(locks, client, &mut rng, &mut stage).await;
+                continue;
+            }
             // Nothing is drawn where nobody shares: such a history is what it was before there was sharing.
             let shares = self.plan.sharing > 0 && rng.u32(..10) < self.plan.sharing;
             let rw_lock = locks.rw_lock(&lock_path(lock)).expect("a good path");
@@ -244,7 +265,10 @@ impl Workload {
         let mut world = self.network.lock();
         let shares = guard.shares();
         let excluded = world.book.held(lock).iter().filter(|held| held.excludes(shares) && held.is_valid());
-        let others = excluded.map(|held| held.token).collect();
+        let others = match guard.permits() {
+            0 => excluded.map(|held| held.token).collect(),
+            permits => world.book.too_many(lock, token, permits),
+        };
         let ahead = world.book.ahead_of(lock, token, shares);
         let (valid, was_head) = (guard.is_valid(), world.book.was_head(lock, token));
         world.observe(Fact::Granted { shares, lock, token, valid, others, ahead, was_head });
@@ -323,6 +347,8 @@ fn explain(error: &Error, plan: &Plan, may_time_out: bool) -> (&'static str, boo
         Error::Closed => ("Closed", has(&[Kind::HandleClosed])),
         Error::Store { source, .. } if source.is_transient() => ("Overloaded", has(&[Kind::Overloaded])),
         Error::Store { .. } => ("Store", false),
+        Error::TooManyPermits { .. } => ("TooManyPermits", plan.resizes),
+        Error::UnknownOutcome { .. } => ("UnknownOutcome", true),
         Error::TransactionRefused { .. } => ("TransactionRefused", false),
         _ => ("another", false),
     }

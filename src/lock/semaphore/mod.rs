@@ -186,18 +186,22 @@ impl Semaphore {
     /// As [`Semaphore::acquire`].
     pub async fn try_acquire_many(&self, count: u32) -> Result<Option<Permit>, Error> {
         let count = some(count, "no permits cannot be acquired; ask for one or more")?;
-        let agreement = self.agree(count.get()).await?;
-        // Whoever waits for permits wants more than there are, so it shows here without a look at the turns.
-        let wanted = self.taken().await? + u64::from(count.get());
-        if wanted > u64::from(agreement.permits()) {
-            return Ok(None);
-        }
-        let entry = self.entry(Mode::Permits(count), Patience::Try);
-        match contend::contend(&self.shared, entry).await {
-            Ok(hold) => Ok(Some(Permit::new(Guard::new(hold), count.get()))),
-            // Somebody entered between the look and the attempt.
-            Err(Error::Timeout { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let mut removals = 0;
+        loop {
+            let agreement = self.agree(count.get()).await?;
+            // Whoever waits for permits wants more than there are, so it shows here without a look at the turns.
+            let wanted = self.taken().await? + u64::from(count.get());
+            if wanted > u64::from(agreement.permits()) {
+                return Ok(None);
+            }
+            let entry = self.entry(Mode::Permits(count), Patience::Try);
+            match contend::contend(&self.shared, entry).await {
+                Ok(hold) => return Ok(Some(Permit::new(Guard::new(hold), count.get()))),
+                // Somebody entered between the look and the attempt.
+                Err(Error::Timeout { .. }) => return Ok(None),
+                Err(error) if waiting::is_removed(&error) && removals < waiting::REMOVALS_MAX => removals += 1,
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -19,7 +19,12 @@ const ROOM_WATCHES: usize = 3;
 const ANEW_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often it is begun again because the directory of permits was removed meanwhile.
-const REMOVALS_MAX: u32 = 8;
+pub(super) const REMOVALS_MAX: u32 = 8;
+
+/// Whether the directory of permits was removed by hand before the contender could enter.
+pub(super) fn is_removed(error: &Error) -> bool {
+    matches!(error, Error::Store { source, .. } if source.kind() == StoreErrorKind::NoNode)
+}
 
 impl Semaphore {
     pub(super) async fn wait(&self, count: NonZeroU32, mut options: AcquireOptions) -> Result<Hold, Error> {
@@ -45,10 +50,7 @@ impl Semaphore {
                 reason = turn.gone() => Err(self.turn_lost(reason)),
             };
             match granted {
-                // The directory of permits was removed by hand.
-                Err(Error::Store { source, .. })
-                    if source.kind() == StoreErrorKind::NoNode && removals < REMOVALS_MAX =>
-                {
+                Err(error) if is_removed(&error) && removals < REMOVALS_MAX => {
                     removals += 1;
                     self.agree(count.get()).await?;
                 }

@@ -129,7 +129,7 @@ impl Network {
         let mut world = World {
             start,
             memory: Memory::new(),
-            book: Book::new(plan.locks, plan.clients),
+            book: Book::new(plan.locks, plan.permitting > 0, plan.clients),
             rng,
             agenda: BinaryHeap::new(),
             scheduled: 0,

@@ -36,6 +36,13 @@ fn is_of_a_reader(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.starts_with(&*Mode::Shared.prefix()))
 }
 
+/// How many permits a directory's data say that there are.
+fn permits_of(data: &[u8]) -> u32 {
+    let text = std::str::from_utf8(data).expect("text");
+    let number = text.strip_prefix(r#"{"permits":"#).and_then(|rest| rest.split(',').next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number of permits: {text}"))
+}
+
 /// Whom a change of a node has woken, besides its owner.
 struct Told {
     path: String,
@@ -122,7 +129,13 @@ impl World {
                 Answer::WatchedValue(watched.value, event)
             }),
             Call::WriteValue { path, data, expected } => {
-                at_once(session.write_value(path, data, *expected)).map(Answer::Version)
+                let written = at_once(session.write_value(path, data, *expected));
+                if let (Ok(_), Some((_, room))) = (&written, self.book.semaphore())
+                    && self.book.path(room).as_str() == path.as_str()
+                {
+                    self.book.permits_changed(room, permits_of(data));
+                }
+                written.map(Answer::Version)
             }
         };
         self.collect_fired();
@@ -144,7 +157,7 @@ impl World {
         let id = session.id();
         let (token, number) = (entered.token.as_i64(), entered.sequence.as_i32());
         if let Some(lock) = self.book.lock_of(queue.as_str()) {
-            self.book.created(lock, token, Node { number, session: id, shares: mode == Mode::Shared, attempt });
+            self.book.created(lock, token, Node { number, session: id, mode, attempt });
             self.observe(Fact::Created { lock, token, number, session: id.0 });
         }
         Ok(Answer::Entered(entered))
@@ -239,6 +252,9 @@ impl World {
     pub(super) fn removed(&mut self, lock: Lock, token: Token, by: Remover, request: Option<&Request>) {
         let guard = self.book.standing(lock, token);
         let Some(node) = self.book.removed(lock, token) else { return };
+        if by == Remover::Operator {
+            self.book.rob(lock, token);
+        }
         if by == Remover::Operator
             && let Some(attempt) = node.attempt
         {
