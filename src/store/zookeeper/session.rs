@@ -236,8 +236,7 @@ impl Session for ZooKeeperSession {
     }
 
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
-        let client = self.client()?;
-        let path = queue.join(name);
+        let (client, path) = (self.client()?, queue.join(name));
         // Taken before the request is sent, so that an interruption in between counts.
         let mut connection = client.state_watcher();
         connection.state();
@@ -273,11 +272,7 @@ impl Session for ZooKeeperSession {
 
     async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
         let (names, watcher) = self.client()?.list_and_watch_children(queue.as_str()).await.map_err(store_error)?;
-        let event = Box::pin(async move {
-            // The client's watcher panics if its session task was aborted, with the runtime for example.
-            let _: Result<zk::WatchedEvent, _> = AssertUnwindSafe(watcher.changed()).catch_unwind().await;
-        });
-        Ok(WatchedMembers { names, event })
+        Ok(WatchedMembers { names, event: values::fired(watcher) })
     }
 
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {

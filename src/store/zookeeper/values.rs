@@ -6,6 +6,7 @@
 //! removed with the queue. A new value without data is written to at once.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 
 use futures_util::FutureExt;
 use zookeeper_client as zk;
@@ -44,11 +45,15 @@ pub(super) async fn watch(client: &zk::Client, path: &LockPath) -> Result<Watche
             Err(error) => return Err(store_error(error)),
         }
     };
-    let event = Box::pin(async move {
+    Ok(WatchedValue { value, event: fired(watcher) })
+}
+
+/// Resolves when the watch fires or its session ends.
+pub(super) fn fired(watcher: zk::OneshotWatcher) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
         // The client's watcher panics if its session task was aborted, with the runtime for example.
         let _: Result<zk::WatchedEvent, _> = AssertUnwindSafe(watcher.changed()).catch_unwind().await;
-    });
-    Ok(WatchedValue { value, event })
+    })
 }
 
 pub(super) async fn write(
