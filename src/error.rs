@@ -274,6 +274,16 @@ impl Error {
         }
     }
 
+    /// What a waiter is told whose place in the queue, or turn, is lost.
+    pub(crate) fn lost_while_waiting(path: &str, reason: LossReason) -> Self {
+        let path = path.to_owned();
+        match reason {
+            LossReason::Closed => Error::Closed,
+            LossReason::NodeDeleted => Error::Removed { path },
+            reason => Error::SessionLost { path, reason },
+        }
+    }
+
     /// Sorts the store's error into the meanings that users act on.
     pub(crate) fn from_store(operation: &'static str, path: &str, source: StoreError) -> Self {
         use crate::store::StoreErrorKind as Kind;

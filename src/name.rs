@@ -29,6 +29,14 @@ impl Mode {
         }
     }
 
+    /// How many permits of a semaphore; `None` if a lock is wanted.
+    pub const fn permits(self) -> Option<u32> {
+        match self {
+            Mode::Permits(count) => Some(count.get()),
+            Mode::Exclusive | Mode::Shared => None,
+        }
+    }
+
     /// Reads a prefix; tells what comes after it.
     fn of_prefix(name: &str) -> Option<(Mode, &str)> {
         for mode in Self::LOCKS {
@@ -81,10 +89,7 @@ impl Sequence {
 
     /// How many permits of a semaphore the contender wants or has; `None` if it is none of a semaphore.
     pub const fn permits(self) -> Option<u32> {
-        match self.mode {
-            Mode::Permits(count) => Some(count.get()),
-            Mode::Exclusive | Mode::Shared => None,
-        }
+        self.mode.permits()
     }
 
     /// The contender that entered just before, if nothing else was ever created in the directory in between, and if it

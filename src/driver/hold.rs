@@ -95,18 +95,9 @@ impl Hold {
 
     /// Waits until the lock is lost.
     pub(crate) async fn lost(&self) -> LossReason {
-        let (mut losses, mut states) = (self.losses.clone(), self.session.states());
         let reason = tokio::select! {
             biased;
-            told = losses.wait_for(Option::is_some) => match told {
-                Ok(reason) => reason.unwrap_or(LossReason::Closed),
-                Err(_) => LossReason::Closed,
-            },
-            // Here too, so that loss does not depend on the task being scheduled.
-            state = states.wait_for(|state| matches!(state, SessionState::Ended(_))) => match state.map(|state| *state) {
-                Ok(SessionState::Ended(reason)) => reason,
-                _ => LossReason::Closed,
-            },
+            reason = self.gone() => reason,
             () = self.session.lapsed(self.era) => LossReason::DeadlinePassed,
             () = self.session.passed(self.held_until) => LossReason::HoldLimitReached,
         };
@@ -120,6 +111,7 @@ impl Hold {
         tokio::select! {
             biased;
             told = losses.wait_for(Option::is_some) => told.ok().and_then(|reason| *reason).unwrap_or(LossReason::Closed),
+            // Here too, so that loss does not depend on the task being scheduled.
             state = states.wait_for(is_over) => match state.map(|state| *state) {
                 Ok(SessionState::Ended(reason)) => reason,
                 _ => LossReason::Closed,

@@ -7,7 +7,6 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::hold::{Hold, ReleaseRequest};
-use super::requests::NUMBER_OF_PERMITS;
 use super::{BoxFuture, Driver};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
@@ -171,7 +170,6 @@ impl Driver {
         let path = self.requests.lock().to_string();
         let error = match failure {
             Failure::Refused => match self.refusal.take() {
-                Some((NUMBER_OF_PERMITS, _)) => Error::NoAgreement { path: self.requests.queue().to_string() },
                 Some((operation, source)) => Error::from_store(operation, &path, source),
                 None => Error::Removed { path },
             },
@@ -179,9 +177,8 @@ impl Driver {
             Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
             Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
             Failure::Exhausted => Error::QueueExhausted { path },
-            Failure::TooManyPermits { permits } => {
-                Error::TooManyPermits { path, asked: self.requests.permits_wanted(), permits }
-            }
+            Failure::TooManyPermits { asked, permits } => Error::TooManyPermits { path, asked, permits },
+            Failure::NoAgreement => Error::NoAgreement { path: self.requests.queue().to_string() },
         };
         debug!(%error, "failed");
         match std::mem::replace(&mut self.listener, Listener::Nobody) {
@@ -194,11 +191,7 @@ impl Driver {
     }
 
     pub(super) fn lost_while_waiting(&self, reason: LossReason) -> Error {
-        match reason {
-            LossReason::Closed => Error::Closed,
-            LossReason::NodeDeleted => Error::Removed { path: self.requests.lock().to_string() },
-            reason => Error::SessionLost { path: self.requests.lock().to_string(), reason },
-        }
+        Error::lost_while_waiting(self.requests.lock().as_str(), reason)
     }
 
     pub(super) fn released(&mut self) {

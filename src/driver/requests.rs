@@ -24,9 +24,6 @@ const UNKNOWN_PAUSE: Duration = Duration::from_millis(20);
 const STUBBORN_PAUSE: Duration = Duration::from_secs(1);
 const STUBBORN_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// What is refused where nothing says how many permits a semaphore has.
-pub(super) const NUMBER_OF_PERMITS: &str = "read how many permits there are";
-
 /// The answer to a request.
 pub(super) struct Answer {
     pub(super) event: Event,
@@ -142,14 +139,6 @@ impl Requests {
         }
     }
 
-    /// How many permits the contender wants.
-    pub(super) fn permits_wanted(&self) -> u32 {
-        match self.mode {
-            Mode::Permits(count) => count.get(),
-            Mode::Exclusive | Mode::Shared => 0,
-        }
-    }
-
     pub(super) async fn survey_room(&self) -> Answer {
         let directory = self.queue.as_value();
         let store = self.session.store();
@@ -161,7 +150,7 @@ impl Requests {
             futures_util::try_join!(names, value)
         });
         match reply.await {
-            Ok((names, value)) => self.room(&names, value, None),
+            Ok((names, value)) => room_surveyed(&names, value).into(),
             Err(error) => self.failed_in_room("look for permits", error).await,
         }
     }
@@ -185,19 +174,9 @@ impl Requests {
                     }
                     WatchEvent { change: Change::Written, continuous: false }
                 });
-                self.room(&members.names, value.value, Some(watch))
+                Answer { event: room_surveyed(&members.names, value.value), watch: Some(watch), refusal: None }
             }
             Err(error) => self.failed_in_room("watch for permits", error).await,
-        }
-    }
-
-    fn room(&self, names: &[String], value: Option<Value>, watch: Option<BoxFuture<WatchEvent>>) -> Answer {
-        match value.and_then(|value| Agreement::parse(&value.data)) {
-            Some(agreement) => {
-                let contenders = sort_children(names).contenders;
-                Answer { event: Event::RoomSurveyed { contenders, permits: agreement.permits() }, watch, refusal: None }
-            }
-            None => refused(NUMBER_OF_PERMITS, StoreErrorKind::BadRequest.into()),
         }
     }
 
@@ -364,4 +343,9 @@ impl Requests {
 
 fn refused(operation: &'static str, error: StoreError) -> Answer {
     Answer { event: Event::Refused, watch: None, refusal: Some((operation, error)) }
+}
+
+fn room_surveyed(names: &[String], value: Option<Value>) -> Event {
+    let agreement = value.and_then(|value| Agreement::parse(&value.data));
+    Event::RoomSurveyed { contenders: sort_children(names).contenders, permits: agreement.map(Agreement::permits) }
 }

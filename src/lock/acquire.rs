@@ -75,10 +75,6 @@ impl AcquireOptions {
         self.hold_limit
     }
 
-    pub(super) fn into_progress(mut self) -> Option<ProgressOptions> {
-        self.take_progress()
-    }
-
     pub(super) fn take_progress(&mut self) -> Option<ProgressOptions> {
         let interval = self.progress_interval.unwrap_or(PROGRESS_INTERVAL);
         self.progress.take().map(|sender| ProgressOptions { sender, interval })

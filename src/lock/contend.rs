@@ -11,8 +11,14 @@ use crate::path::{LockPath, QueuePath};
 use crate::queue::{Limits, Mode, Patience};
 use crate::ticket::Ticket;
 
-/// How a contender of a lock watches its own node and its predecessor's.
-pub(super) const LOCK_WATCHES: usize = 2;
+/// How many paths a contender watches at once: its own node and its predecessor's, or, where it waits for permits, its own node,
+/// the directory's members and the directory's data.
+const fn watched_paths(mode: Mode) -> usize {
+    match mode {
+        Mode::Exclusive | Mode::Shared => 2,
+        Mode::Permits(_) => 3,
+    }
+}
 
 /// The length of the longest path that is watched by whoever contends in a queue.
 pub(super) fn watched_path_bytes(queue: &QueuePath, mode: Mode) -> usize {
@@ -27,8 +33,6 @@ pub(super) struct Entry<'a> {
     pub(super) mode: Mode,
     pub(super) patience: Patience,
     pub(super) limits: Limits,
-    /// How many paths it may watch at once.
-    pub(super) watches: usize,
     pub(super) hold_limit: Option<Duration>,
     pub(super) lapses: bool,
     pub(super) progress: Option<ProgressOptions>,
@@ -43,7 +47,7 @@ pub(super) async fn contend(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<Ho
         mode: entry.mode,
         patience: entry.patience,
         limits: entry.limits,
-        seat: shared.pool.seat(entry.watches, watched_path_bytes(entry.queue, entry.mode)).await?,
+        seat: shared.pool.seat(watched_paths(entry.mode), watched_path_bytes(entry.queue, entry.mode)).await?,
         pool: Arc::downgrade(&shared.pool),
         hold_limit: entry.hold_limit,
         lapses: entry.lapses,

@@ -9,6 +9,7 @@ mod guard;
 mod mutex;
 mod rw_lock;
 mod semaphore;
+mod share;
 mod transaction;
 
 pub use self::acquire::{AcquireOptions, ProgressReceiver};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::acquire::AcquireOptions;
 use super::client::Shared;
-use super::contend::{self, Entry, LOCK_WATCHES};
+use super::contend::{self, Entry};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
@@ -199,7 +199,7 @@ impl Mutex {
             .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
-    async fn contend(&self, mode: Mode, patience: Patience, options: AcquireOptions) -> Result<Guard, Error> {
+    async fn contend(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Result<Guard, Error> {
         let entry = Entry {
             lock: &self.path,
             queue: &self.queue,
@@ -207,10 +207,9 @@ impl Mutex {
             mode,
             patience,
             limits: self.shared.limits,
-            watches: LOCK_WATCHES,
             hold_limit: options.hold_limit(),
             lapses: true,
-            progress: options.into_progress(),
+            progress: options.take_progress(),
         };
         contend::contend(&self.shared, entry).await.map(Guard::new)
     }

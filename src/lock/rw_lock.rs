@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::acquire::AcquireOptions;
 use super::client::Fairlock;
 use super::contenders::Contender;
-use super::guard::{Guard, Validity};
+use super::guard::Guard;
 use super::mutex::Mutex;
-use crate::error::{Error, LossReason};
+use super::share::tells_like_a_guard;
+use crate::error::Error;
 use crate::path::LockPath;
 use crate::queue::Mode;
 use crate::token::FencingToken;
@@ -246,68 +247,10 @@ pub struct ReadGuard {
 }
 
 impl ReadGuard {
-    /// The path of the lock.
-    pub fn path(&self) -> &LockPath {
-        self.guard.path()
-    }
-
     /// The token of this share: higher than that of every writer before it, lower than that of every writer after it.
     pub fn fencing_token(&self) -> FencingToken {
         self.guard.fencing_token()
     }
-
-    /// Whether the share may be relied upon now; see [`Guard::is_valid`].
-    pub fn is_valid(&self) -> bool {
-        self.guard.is_valid()
-    }
-
-    /// Why the share is lost; `None` while it may be relied upon.
-    pub fn loss(&self) -> Option<LossReason> {
-        self.guard.loss()
-    }
-
-    /// Whether the share is held, in doubt, or lost.
-    pub fn validity(&self) -> Validity {
-        self.guard.validity()
-    }
-
-    /// How much longer the share may be relied upon if nothing more is heard from the servers; zero once it is lost.
-    pub fn valid_for(&self) -> Duration {
-        self.guard.valid_for()
-    }
-
-    /// Waits until the share is lost, and says why.
-    ///
-    /// # Cancel safety
-    ///
-    /// May be dropped and called again; a loss is never missed.
-    pub async fn lost(&self) -> LossReason {
-        self.guard.lost().await
-    }
-
-    /// Runs the work as long as the share is held; see [`Guard::protect`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LockLost`] if the share was lost before the work was done.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the work's future; the share stays held.
-    pub async fn protect<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        self.guard.protect(work).await
-    }
-
-    /// Releases the share and waits until it is certain that it is released; see [`Guard::release`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Guard::release`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Guard::release`].
-    pub fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
-        self.guard.release()
-    }
 }
+
+tells_like_a_guard!(ReadGuard);

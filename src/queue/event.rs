@@ -21,8 +21,8 @@ pub enum Event {
     RoomSurveyed {
         /// The contenders for permits, in any order.
         contenders: Vec<Sequence>,
-        /// How many permits the semaphore has.
-        permits: u32,
+        /// How many permits the semaphore has; `None` if nothing says that.
+        permits: Option<u32>,
     },
     /// Answer to [`Action::PlaceWatch`]: the watch is in place.
     WatchPlaced,
@@ -157,7 +157,11 @@ pub enum Failure {
     Exhausted,
     /// It wants more permits than the semaphore has by now.
     TooManyPermits {
-        /// How many it has.
+        /// How many it wants.
+        asked: u32,
+        /// How many the semaphore has.
         permits: u32,
     },
+    /// Nothing says how many permits the semaphore has.
+    NoAgreement,
 }

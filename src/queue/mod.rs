@@ -19,7 +19,8 @@
 //!
 //! Not drawn: a head by survey whose own watch is not in place is confirmed by reading its node (`Confirming`); a
 //! clean-up that is refused is tried again from time to time (`Stuck`); a waiter looks now and then whether it missed
-//! an event (`Probing`).
+//! an event (`Probing`); a contender for permits surveys and watches its whole directory (`SurveyingRoom`,
+//! `AwaitingRoom`), which `machine/room.rs` argues.
 //!
 //! # Why at most one contender is granted
 //!

@@ -32,8 +32,22 @@ async fn wait_for(client: &zk::Client, directory: &str, count: usize) {
     .await;
 }
 
-fn acquire_aside(semaphore: Semaphore, count: u32) -> JoinHandle<(Result<Permit, Error>, Instant)> {
+fn acquire_aside(semaphore: Semaphore, count: u32) -> Waiting {
     tokio::spawn(async move { (semaphore.acquire_many(count).await, Instant::now()) })
+}
+
+type Waiting = JoinHandle<(Result<Permit, Error>, Instant)>;
+
+/// Three wait for the one permit that somebody has: one whose turn it is, and two that wait for their turn.
+async fn line_up(observer: &zk::Client, path: &str, of: [&Fairlock; 3]) -> [Waiting; 3] {
+    let [first, second, third] = of.map(|locks| semaphore(locks, path, 1));
+    let first = acquire_aside(first, 1);
+    wait_for(observer, &room_of(path), 2).await;
+    let second = acquire_aside(second, 1);
+    wait_for(observer, &turns_of(path), 2).await;
+    let third = acquire_aside(third, 1);
+    wait_for(observer, &turns_of(path), 3).await;
+    [first, second, third]
 }
 
 fn requests(log: &[Entry], is_counted: impl Fn(Operation, &str) -> bool) -> usize {
@@ -178,13 +192,7 @@ async fn a_waiter_keeps_its_place_over_connections_that_break() {
     let mut held = semaphore(&whole, &path, 1).acquire().await.expect("free");
     let observer = raw(&server).await;
     for close in [Close::Fin, Close::Rst] {
-        // One whose turn it is, and one that waits for its turn.
-        let first = acquire_aside(semaphore(&cut, &path, 1), 1);
-        wait_for(&observer, &room_of(&path), 2).await;
-        let second = acquire_aside(semaphore(&cut, &path, 1), 1);
-        wait_for(&observer, &turns_of(&path), 2).await;
-        let third = acquire_aside(semaphore(&whole, &path, 1), 1);
-        wait_for(&observer, &turns_of(&path), 3).await;
+        let [first, second, third] = line_up(&observer, &path, [&cut, &cut, &whole]).await;
         proxy.hold_connections();
         proxy.cut(close);
         // What happens meanwhile is told after the reconnect.
@@ -210,12 +218,7 @@ async fn a_waiter_whose_session_expires_fails_and_holds_nobody_up() {
     let (cut, whole) = (connect(&proxy.address(), SESSION_TIMEOUT).await, connect(&server, SESSION_TIMEOUT).await);
     let held = semaphore(&whole, &path, 1).acquire().await.expect("free");
     let observer = raw(&server).await;
-    let first = acquire_aside(semaphore(&cut, &path, 1), 1);
-    wait_for(&observer, &room_of(&path), 2).await;
-    let second = acquire_aside(semaphore(&cut, &path, 1), 1);
-    wait_for(&observer, &turns_of(&path), 2).await;
-    let third = acquire_aside(semaphore(&whole, &path, 1), 1);
-    wait_for(&observer, &turns_of(&path), 3).await;
+    let [first, second, third] = line_up(&observer, &path, [&cut, &cut, &whole]).await;
     proxy.swallow(Direction::Both);
     held.release().await.expect("released");
     let (third, _) = soon(third).await.expect("no panic");

@@ -290,11 +290,8 @@ impl World {
     }
 
     fn room(&self, tree: &Tree) -> Event {
-        if tree.permits == 0 {
-            return Event::Refused;
-        }
         let contenders = tree.nodes.iter().map(|node| self.sequence_of(node)).collect();
-        Event::RoomSurveyed { contenders, permits: tree.permits.into() }
+        Event::RoomSurveyed { contenders, permits: (tree.permits > 0).then(|| tree.permits.into()) }
     }
 
     fn own_node(&self, node: &Node) -> OwnNode {

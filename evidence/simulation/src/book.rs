@@ -60,10 +60,7 @@ impl Node {
     }
 
     fn permits(&self) -> u32 {
-        match self.mode {
-            Mode::Permits(count) => count.get(),
-            Mode::Exclusive | Mode::Shared => 0,
-        }
+        self.mode.permits().unwrap_or(0)
     }
 }
 

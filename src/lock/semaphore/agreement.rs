@@ -33,7 +33,7 @@ impl Semaphore {
     /// May be dropped at any time.
     pub async fn available_permits(&self) -> Result<u32, Error> {
         let permits = self.agree(0).await?.permits();
-        Ok(u32::try_from(u64::from(permits).saturating_sub(self.taken().await?)).unwrap_or(0))
+        Ok(u32::try_from(self.taken().await?).map_or(0, |taken| permits.saturating_sub(taken)))
     }
 
     /// Changes the number of permits for all, and returns what it was.

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use super::Semaphore;
 use crate::driver::{Hold, Progress};
-use crate::error::{Error, LossReason};
+use crate::error::Error;
 use crate::lock::acquire::AcquireOptions;
-use crate::lock::contend::{self, Entry, LOCK_WATCHES};
+use crate::lock::contend::{self, Entry};
 use crate::pauses;
 use crate::queue::{Limits, Mode, Patience};
 use crate::store::{Operation, StoreErrorKind};
-
-/// Who waits for permits watches its own node, the directory's members and the directory's data.
-const ROOM_WATCHES: usize = 3;
 
 /// The pause before the directory of permits is made anew once more.
 const ANEW_PAUSE: Duration = Duration::from_millis(20);
@@ -47,7 +44,7 @@ impl Semaphore {
             let granted = tokio::select! {
                 biased;
                 granted = contend::contend(&self.shared, entry) => granted,
-                reason = turn.gone() => Err(self.turn_lost(reason)),
+                reason = turn.gone() => Err(Error::lost_while_waiting(self.path.as_str(), reason)),
             };
             match granted {
                 Err(error) if is_removed(&error) && removals < REMOVALS_MAX => {
@@ -93,7 +90,7 @@ impl Semaphore {
             }
             tokio::select! {
                 biased;
-                reason = turn.gone() => return Err(self.turn_lost(reason)),
+                reason = turn.gone() => return Err(Error::lost_while_waiting(self.path.as_str(), reason)),
                 () = watched.event => {},
                 // Servers withhold an event if READ was revoked meanwhile.
                 () = tokio::time::sleep(pauses::until_next_look()) => {},
@@ -101,28 +98,17 @@ impl Semaphore {
         }
     }
 
-    fn turn_lost(&self, reason: LossReason) -> Error {
-        let path = self.path.to_string();
-        match reason {
-            LossReason::Closed => Error::Closed,
-            LossReason::NodeDeleted => Error::Removed { path },
-            reason => Error::SessionLost { path, reason },
-        }
-    }
-
     pub(super) fn entry(&self, mode: Mode, patience: Patience) -> Entry<'_> {
         let is_for_permits = matches!(mode, Mode::Permits(_));
-        let (queue, watches) = if is_for_permits { (&self.room, ROOM_WATCHES) } else { (&self.turns, LOCK_WATCHES) };
         // Only an agreement makes the directory of permits.
         let make_queue_max = if is_for_permits { 0 } else { self.shared.limits.make_queue_max };
         Entry {
             lock: &self.path,
-            queue,
+            queue: if is_for_permits { &self.room } else { &self.turns },
             ticket: self.shared.new_ticket(),
             mode,
             patience,
             limits: Limits { make_queue_max, ..self.shared.limits },
-            watches,
             hold_limit: None,
             lapses: is_for_permits,
             progress: None,

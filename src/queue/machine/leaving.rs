@@ -105,31 +105,20 @@ impl Machine {
                 self.ending = Ending::Cancelled;
                 vec![]
             }
-            Phase::Surveying
-            | Phase::Confirming
-            | Phase::Placing(_)
-            | Phase::Waiting(_)
-            | Phase::Probing(_)
-            | Phase::SurveyingRoom { .. }
-            | Phase::AwaitingRoom => self.leave(LeaveForm::Withdraw, Ending::Cancelled),
+            phase if phase.awaits_grant() => self.leave(LeaveForm::Withdraw, Ending::Cancelled),
             Phase::Held => {
                 let form = self.release_form();
                 self.leave(form, Ending::Cancelled)
             }
-            Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_) | Phase::Gone => vec![],
+            // It leaves already, or is gone.
+            _ => vec![],
         }
     }
 
     pub(super) fn own_gone(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         match self.phase {
-            Phase::Surveying
-            | Phase::Confirming
-            | Phase::Placing(_)
-            | Phase::Waiting(_)
-            | Phase::Probing(_)
-            | Phase::SurveyingRoom { .. }
-            | Phase::AwaitingRoom => self.fail_now(Failure::Removed),
+            phase if phase.awaits_grant() => self.fail_now(Failure::Removed),
             Phase::Held => self.lost_before(),
             // Nothing is left to clean up; deleted by its name later, it might be another's.
             Phase::Stuck(_) => self.finish(),

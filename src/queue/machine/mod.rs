@@ -67,6 +67,23 @@ enum Phase {
     Gone,
 }
 
+impl Phase {
+    /// Whether the contender has its node, and waits for the grant.
+    fn awaits_grant(self) -> bool {
+        match self {
+            Phase::Surveying
+            | Phase::Confirming
+            | Phase::Placing(_)
+            | Phase::Waiting(_)
+            | Phase::Probing(_)
+            | Phase::SurveyingRoom { .. }
+            | Phase::AwaitingRoom => true,
+            Phase::Entering | Phase::MakingQueue | Phase::Recovering | Phase::Held => false,
+            Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_) | Phase::Gone => false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Chore {
     Recover,
@@ -250,17 +267,10 @@ impl Machine {
     fn own_watch_spent(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         self.is_own_doubtful = true;
-        match self.phase {
-            Phase::Surveying
-            | Phase::Confirming
-            | Phase::Placing(_)
-            | Phase::Waiting(_)
-            | Phase::Probing(_)
-            | Phase::SurveyingRoom { .. }
-            | Phase::AwaitingRoom
-            | Phase::Held => self.place_own_watch(),
-            _ => vec![],
+        if self.phase.awaits_grant() || self.phase == Phase::Held {
+            return self.place_own_watch();
         }
+        vec![]
     }
 
     fn place_own_watch(&mut self) -> Vec<Action> {

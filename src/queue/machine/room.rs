@@ -31,14 +31,17 @@ impl Machine {
         }
     }
 
-    fn room_surveyed(&mut self, contenders: &[Sequence], permits: u32, is_watched: bool) -> Vec<Action> {
+    fn room_surveyed(&mut self, contenders: &[Sequence], permits: Option<u32>, is_watched: bool) -> Vec<Action> {
         self.is_room_watched |= is_watched;
+        let Some(permits) = permits else {
+            return self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::NoAgreement));
+        };
         let own = self.own().sequence;
         let Ok(wanted) = permits_wanted(contenders, own) else { return self.own_gone() };
-        let own_wanted = own.permits().expect("only who wants permits surveys the room");
-        if own_wanted > permits {
+        let asked = own.permits().expect("only who wants permits surveys the room");
+        if asked > permits {
             // Waiting, it would keep everybody behind it from permits that there are.
-            return self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::TooManyPermits { permits }));
+            return self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::TooManyPermits { asked, permits }));
         }
         if wanted <= u64::from(permits) {
             // As with a lock: only a watch that is silent says that the node of this name is the own one.
@@ -89,7 +92,7 @@ mod tests {
     }
 
     fn surveyed(contenders: &[Sequence], permits: u32) -> Event {
-        Event::RoomSurveyed { contenders: contenders.to_vec(), permits }
+        Event::RoomSurveyed { contenders: contenders.to_vec(), permits: Some(permits) }
     }
 
     #[track_caller]
@@ -188,7 +191,23 @@ mod tests {
                 (Event::RoomChanged, vec![Action::SurveyRoom]),
                 (surveyed(&[wants(7, 2), wants(3, 1)], 1), vec![Action::Leave(LeaveForm::Withdraw)]),
                 (Event::OwnGone, vec![]),
-                (Event::Left, vec![Action::Fail(Failure::TooManyPermits { permits: 1 }), Action::Finish]),
+                (Event::Left, vec![Action::Fail(Failure::TooManyPermits { asked: 2, permits: 1 }), Action::Finish]),
+            ],
+        );
+    }
+
+    #[test]
+    fn whoever_cannot_know_how_many_permits_there_are_leaves_and_says_so() {
+        let mut machine = waiting();
+        play(
+            &mut machine,
+            [
+                (Event::RoomChanged, vec![Action::SurveyRoom]),
+                (
+                    Event::RoomSurveyed { contenders: vec![wants(7, 2)], permits: None },
+                    vec![Action::Leave(LeaveForm::Withdraw)],
+                ),
+                (Event::Left, vec![Action::Fail(Failure::NoAgreement), Action::Finish]),
             ],
         );
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -16,7 +17,7 @@ use fairlock::store::{
     Store, StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::call::{Answer, Call, Leave, Reply, Watching};
 use super::{Network, States, lock};
@@ -188,16 +189,10 @@ impl Session for SimSession {
     }
 
     async fn watch_members(&self, queue: &QueuePath) -> Result<WatchedMembers, StoreError> {
+        // Lives as long as somebody wants to know.
         let asker = Arc::new(());
         match self.call(Call::WatchMembers { queue: queue.clone(), asker: Arc::downgrade(&asker) }).await? {
-            Answer::WatchedMembers(names, event) => {
-                let event = Box::pin(async move {
-                    let _asker = asker;
-                    // Nobody is left to tell once the session has ended.
-                    let _: Result<Change, _> = event.await;
-                });
-                Ok(WatchedMembers { names, event })
-            }
+            Answer::WatchedMembers(names, event) => Ok(WatchedMembers { names, event: until_told(asker, event) }),
             other => mismatch(&other),
         }
     }
@@ -230,14 +225,7 @@ impl Session for SimSession {
         // Lives as long as somebody wants to know.
         let asker = Arc::new(());
         match self.call(Call::WatchValue { path: path.clone(), asker: Arc::downgrade(&asker) }).await? {
-            Answer::WatchedValue(value, event) => {
-                let event = Box::pin(async move {
-                    let _asker = asker;
-                    // Nobody is left to tell once the session has ended.
-                    let _: Result<Change, _> = event.await;
-                });
-                Ok(WatchedValue { value, event })
-            }
+            Answer::WatchedValue(value, event) => Ok(WatchedValue { value, event: until_told(asker, event) }),
             other => mismatch(&other),
         }
     }
@@ -258,6 +246,14 @@ impl Session for SimSession {
         // Unconfirmed, the session expires.
         let _ = tokio::time::timeout(self.timeout.min(CLOSE_WAIT_MAX), confirmed).await;
     }
+}
+
+/// Resolves when a watch has told something, or nobody is left to tell because the session has ended.
+fn until_told(asker: Arc<()>, event: oneshot::Receiver<Change>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let _asker = asker;
+        let _: Result<Change, _> = event.await;
+    })
 }
 
 impl Drop for SimSession {
