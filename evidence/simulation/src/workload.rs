@@ -348,7 +348,6 @@ fn explain(error: &Error, plan: &Plan, may_time_out: bool) -> (&'static str, boo
         Error::Store { source, .. } if source.is_transient() => ("Overloaded", has(&[Kind::Overloaded])),
         Error::Store { .. } => ("Store", false),
         Error::TooManyPermits { .. } => ("TooManyPermits", plan.resizes),
-        Error::UnknownOutcome { .. } => ("UnknownOutcome", true),
         Error::TransactionRefused { .. } => ("TransactionRefused", false),
         _ => ("another", false),
     }

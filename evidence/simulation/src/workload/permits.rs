@@ -1,6 +1,6 @@
 //! What applications do with a semaphore.
 
-use fairlock::{AcquireOptions, Fairlock, Permit, Semaphore};
+use fairlock::{AcquireOptions, Error, Fairlock, Permit, Semaphore};
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -10,7 +10,7 @@ use crate::book::lock_path;
 use crate::guard::AnyGuard;
 use crate::network::Stage;
 
-/// How few and how many permits there may be.
+/// The most permits that the semaphore is given.
 const PERMITS_MAX: u32 = 5;
 
 impl Workload {
@@ -81,8 +81,9 @@ impl Workload {
                 } else {
                     semaphore.contenders().await.map(drop)
                 };
-                if let Err(error) = changed {
-                    self.failed(&error, false);
+                match changed {
+                    Ok(()) | Err(Error::UnknownOutcome { .. }) => {}
+                    Err(error) => self.failed(&error, false),
                 }
                 return None;
             }
