@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{Change, Departure, Neighbours, Operation, Session, SessionState, StoreErrorKind, Watched};
+use crate::error::LossReason;
 use crate::name::Mode;
 use crate::path::QueuePath;
 
@@ -55,6 +56,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_commit_needs_the_own_node(harness).await;
     a_commit_is_all_or_nothing(harness).await;
     a_closed_session_has_ended(harness).await;
+    a_session_that_was_given_up_says_why(harness).await;
     touching_and_barriers_succeed(harness).await;
     members::check_all(harness).await;
     values::check_all(harness).await;
@@ -319,6 +321,17 @@ pub async fn a_closed_session_has_ended(harness: &dyn Harness) {
     assert!(two.inspect(&queue, &name).await.expect("a look").is_none());
     assert!(matches!(one.touch().await.expect_err("closed").kind(), StoreErrorKind::Ended(_)));
     one.close().await;
+}
+
+/// Whoever asks a session that was given up is told why it was, not that somebody has closed it.
+pub async fn a_session_that_was_given_up_says_why(harness: &dyn Harness) {
+    let session = harness.session().await;
+    let queue = queue_of(&*session, harness).await;
+    session.give_up(LossReason::DeadlinePassed);
+    let ended = SessionState::Ended(LossReason::DeadlinePassed);
+    assert_eq!(*session.states().borrow(), ended);
+    let error = session.survey(&queue).await.expect_err("it is over");
+    assert_eq!(error.kind(), StoreErrorKind::Ended(LossReason::DeadlinePassed));
 }
 
 /// The two ways of keeping a session alive work without any preparation.

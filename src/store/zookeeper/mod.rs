@@ -174,6 +174,18 @@ fn store_error(error: zk::Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
+fn multi_error(error: zk::MultiWriteError) -> StoreError {
+    match error {
+        zk::MultiWriteError::RequestFailed { source } => store_error(source),
+        zk::MultiWriteError::OperationFailed { index, source } => store_error(source).at(index),
+    }
+}
+
+/// A reply that makes no sense: what was executed is not known.
+fn not_understood() -> StoreError {
+    StoreErrorKind::Unknown.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

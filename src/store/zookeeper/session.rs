@@ -11,7 +11,7 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, store_error, values};
+use super::{Access, multi_error, not_understood, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
@@ -76,7 +76,11 @@ impl ZooKeeperSession {
 
     fn client(&self) -> Result<zk::Client, StoreError> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client.clone().ok_or_else(|| StoreErrorKind::Ended(LossReason::Closed).into())
+        client.clone().ok_or_else(|| match *self.states.borrow() {
+            // Given up, for a reason that may pass: not for somebody's closing it.
+            SessionState::Ended(reason) => StoreErrorKind::Ended(reason).into(),
+            SessionState::Connected | SessionState::Suspended => StoreErrorKind::Ended(LossReason::Closed).into(),
+        })
     }
 
     /// Enters without the transaction, where the directory's data are not to be written or may not be.
@@ -385,16 +389,4 @@ impl Session for ZooKeeperSession {
 fn node(data: Vec<u8>, stat: &zk::Stat) -> Node {
     let owner = (stat.ephemeral_owner != 0).then_some(SessionId(stat.ephemeral_owner));
     Node { data, owner, token: FencingToken::from(stat.czxid) }
-}
-
-pub(super) fn multi_error(error: zk::MultiWriteError) -> StoreError {
-    match error {
-        zk::MultiWriteError::RequestFailed { source } => store_error(source),
-        zk::MultiWriteError::OperationFailed { index, source } => store_error(source).at(index),
-    }
-}
-
-/// A reply that makes no sense: what was executed is not known.
-pub(super) fn not_understood() -> StoreError {
-    StoreErrorKind::Unknown.into()
 }

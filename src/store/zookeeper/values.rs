@@ -11,8 +11,7 @@ use std::pin::Pin;
 use futures_util::FutureExt;
 use zookeeper_client as zk;
 
-use super::session::{multi_error, not_understood};
-use super::store_error;
+use super::{multi_error, not_understood, store_error};
 use crate::path::LockPath;
 use crate::store::{Expected, StoreError, StoreErrorKind, Value, WatchedValue};
 use crate::token::FencingToken;
