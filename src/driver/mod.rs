@@ -30,7 +30,7 @@ use crate::path::{LockPath, QueuePath};
 use crate::pauses;
 use crate::queue::{Action, Event, Limits, Machine, Mode, Patience};
 use crate::session::{Pool, Seat};
-use crate::store::{Change, SessionState, StoreError, WatchEvent};
+use crate::store::{Change, OwnNode, SessionId, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -47,6 +47,7 @@ pub(crate) struct Attempt {
     pub(crate) ticket: Ticket,
     pub(crate) mode: Mode,
     pub(crate) patience: Patience,
+    pub(crate) share: Option<Share>,
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
     pub(crate) pool: Weak<Pool>,
@@ -55,6 +56,13 @@ pub(crate) struct Attempt {
     /// Whether the hold ends when the session was not confirmed in time: not where nobody relies on it.
     pub(crate) lapses: bool,
     pub(crate) progress: Option<ProgressOptions>,
+}
+
+/// What an attempt's owner has already, and gives up for the lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) node: OwnNode,
+    pub(crate) session: SessionId,
 }
 
 /// Starts an attempt. Dropping the receiver cancels it; a hold that nobody received is released.
@@ -98,7 +106,10 @@ impl Driver {
         let session = attempt.seat.session().clone();
         let progress = attempt.progress.map(progress::Reporter::new);
         Self {
-            machine: Machine::new(attempt.patience, attempt.limits),
+            machine: match attempt.share {
+                Some(share) => Machine::upgrading(share.node.sequence, attempt.limits),
+                None => Machine::new(attempt.patience, attempt.limits),
+            },
             states: session.states(),
             started: session.clock().now(),
             requests: Arc::new(Requests::new(
@@ -108,6 +119,7 @@ impl Driver {
                 attempt.queue,
                 attempt.mode,
                 &attempt.ticket,
+                attempt.share,
             )),
             listener: Listener::Waiter(outcome),
             outstanding: None,
@@ -253,6 +265,22 @@ impl Driver {
             Action::Lose(reason) => self.lose(reason),
             Action::Fail(failure) => self.fail(failure),
             Action::Released => self.released(),
+            Action::Downgrade => {
+                // What is told of the node from here on, the answer tells better.
+                self.own_watch_delay = None;
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.downgrade(own).await }));
+            }
+            Action::Locate => {
+                info!("finding out whether the lock is shared by now");
+                self.outstanding = Some(Box::pin(async move { requests.locate().await }));
+            }
+            Action::Downgraded => {
+                // They are on the node that is gone.
+                (self.own_watch, self.own_watch_request) = (None, None);
+                self.downgraded();
+            }
+            Action::NotDowngraded => self.not_downgraded(),
             Action::Leave(form) => {
                 self.predecessor_watch = None;
                 // A watch that was asked for stays: it ends with the node, and taking it back would be a request.

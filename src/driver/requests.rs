@@ -6,12 +6,12 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::warn;
 
-use super::BoxFuture;
+use super::{BoxFuture, Share};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
 use crate::session::{Pool, Session};
-use crate::store::{Change, Departure, Node, OwnNode, StoreError, StoreErrorKind, Value, WatchEvent};
+use crate::store::{Change, Departure, Node, OwnNode, SessionId, StoreError, StoreErrorKind, Value, WatchEvent};
 use crate::ticket::Ticket;
 
 /// How often an overloaded server is asked again.
@@ -48,6 +48,7 @@ pub(super) struct Requests {
     queue: QueuePath,
     mode: Mode,
     ticket: Vec<u8>,
+    share: Option<Share>,
 }
 
 impl Requests {
@@ -58,8 +59,9 @@ impl Requests {
         queue: QueuePath,
         mode: Mode,
         ticket: &Ticket,
+        share: Option<Share>,
     ) -> Self {
-        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes() }
+        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes(), share }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -255,11 +257,46 @@ impl Requests {
     }
 
     pub(super) async fn confirm(&self, own: OwnNode) -> Answer {
-        let name = own.sequence.node_name();
+        let session = self.session.store().id();
+        match self.is_there(own, session).await {
+            Ok(true) => {}
+            Ok(false) => return Event::Verified { exists: false }.into(),
+            Err(error) => return self.failed("look at the own node", error).await,
+        }
+        let Some(share) = self.share else { return Event::Verified { exists: true }.into() };
+        match self.is_there(share.node, share.session).await {
+            Ok(true) => Event::Verified { exists: true }.into(),
+            Ok(false) => Event::ShareGone.into(),
+            Err(error) => self.failed("look at the share's node", error).await,
+        }
+    }
+
+    async fn is_there(&self, node: OwnNode, session: SessionId) -> Result<bool, StoreError> {
+        let name = node.sequence.node_name();
         let reply = self.while_overloaded(|| self.session.read(self.session.store().inspect(&self.queue, &name)));
-        match reply.await {
-            Ok(node) => Event::Verified { exists: node.is_some_and(|node| self.is_own(own, &node)) }.into(),
-            Err(error) => self.failed("look at the own node", error).await,
+        Ok(reply.await?.is_some_and(|found| found.owner == Some(session) && found.token == node.token))
+    }
+
+    pub(super) async fn downgrade(&self, own: OwnNode) -> Answer {
+        // Not repeated here: by the time of a repetition, the name may be another's.
+        let store = self.session.store();
+        match self.session.write(store.downgrade(&self.queue, own.sequence, &self.ticket)).await {
+            Ok(node) => Event::Downgraded(node).into(),
+            // Executed before and not answered, or deleted by somebody else: a look tells.
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Event::Unknown.into(),
+            Err(error) => self.failed("put a shared node in place of the exclusive one", error).await,
+        }
+    }
+
+    pub(super) async fn locate(&self) -> Answer {
+        loop {
+            let answer = self.recover().await;
+            if answer.event != Event::Refused {
+                return answer;
+            }
+            // Somebody may be waiting for this contender, and nobody else can tell which node to delete.
+            tokio::time::sleep(STUBBORN_PAUSE).await;
+            self.close_if_abandoned().await;
         }
     }
 

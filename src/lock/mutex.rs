@@ -10,6 +10,7 @@ use super::contend::{self, Entry};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
+use crate::driver::Share;
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Mode, Patience, Sequence, sort_children};
@@ -99,7 +100,7 @@ impl Mutex {
 
     pub(super) async fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> Result<Guard, Error> {
         let limit = contend::take_timeout(&mut options)?;
-        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, options)).await
+        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, None, options)).await
     }
 
     /// Takes the lock if nobody has it or waits for it; `None` if somebody does.
@@ -128,7 +129,28 @@ impl Mutex {
             Err(error) if error.kind() == StoreErrorKind::NoNode => {}
             Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
         }
-        match self.contend(mode, Patience::Try, AcquireOptions::default()).await {
+        self.contend_now(mode, None, AcquireOptions::default()).await
+    }
+
+    /// Takes the lock alone in place of a share of it, if that is all there is in its queue; `None` if it is not.
+    pub(super) async fn try_acquire_for(&self, share: Share, options: AcquireOptions) -> Result<Option<Guard>, Error> {
+        let session = self.shared.pool.session().await?;
+        // Whoever shares the lock with it, or waits for it: none of them is to be made to wait for nothing.
+        let names = session.read_surely(|| session.store().survey(&self.queue)).await;
+        let names = names.map_err(|error| Error::from_store("list the queue", self.path.as_str(), error))?;
+        if sort_children(&names).contenders.iter().any(|other| *other != share.node.sequence) {
+            return Ok(None);
+        }
+        self.contend_now(Mode::Exclusive, Some(share), options).await
+    }
+
+    async fn contend_now(
+        &self,
+        mode: Mode,
+        share: Option<Share>,
+        options: AcquireOptions,
+    ) -> Result<Option<Guard>, Error> {
+        match self.contend(mode, Patience::Try, share, options).await {
             Ok(guard) => Ok(Some(guard)),
             // Somebody entered between the look and the attempt.
             Err(Error::Timeout { .. }) => Ok(None),
@@ -199,13 +221,20 @@ impl Mutex {
             .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
-    async fn contend(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Result<Guard, Error> {
+    async fn contend(
+        &self,
+        mode: Mode,
+        patience: Patience,
+        share: Option<Share>,
+        mut options: AcquireOptions,
+    ) -> Result<Guard, Error> {
         let entry = Entry {
             lock: &self.path,
             queue: &self.queue,
             ticket: self.shared.new_ticket(),
             mode,
             patience,
+            share,
             limits: self.shared.limits,
             hold_limit: options.hold_limit(),
             lapses: true,

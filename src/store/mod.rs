@@ -134,6 +134,15 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// found another node; nothing has changed then.
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError>;
 
+    /// Puts a shared node with the same number and this ticket in place of the session's own exclusive node, in one transaction,
+    /// and tells the new node. A watch on the old one fires once, with [`Change::Deleted`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if the own node is gone, [`StoreErrorKind::NodeExists`] if something has the new one's name;
+    /// nothing has changed then.
+    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError>;
+
     /// A write without effect that goes through the quorum. Once it is acknowledged, every earlier request of this
     /// session has been executed or never will be, and the session was alive when it was executed.
     async fn write_barrier(&self) -> Result<(), StoreError>;

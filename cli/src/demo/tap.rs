@@ -131,6 +131,10 @@ impl Session for TappedSession {
         self.session.leave(queue, name, departure).await
     }
 
+    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
+        self.session.downgrade(queue, own, ticket).await
+    }
+
     async fn write_barrier(&self) -> Result<(), StoreError> {
         self.session.write_barrier().await
     }

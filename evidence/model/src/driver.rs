@@ -115,6 +115,9 @@ impl World {
                 state.contenders[contender].user = User::Nobody;
                 state.contenders[contender].has_lapsed = false;
             }
+            Action::Downgrade | Action::Locate | Action::Downgraded | Action::NotDowngraded => {
+                unreachable!("no world downgrades")
+            }
             Action::Finish => {}
         }
     }

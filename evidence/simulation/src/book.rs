@@ -211,6 +211,13 @@ impl Book {
         removed
     }
 
+    /// Another node has come in place of an exclusive one, which shares the lock: it counts as the same.
+    pub(crate) fn downgraded(&mut self, lock: Lock, token: Token) {
+        let queue = self.queue_mut(lock);
+        queue.nodes.get_mut(&token).expect("what is downgraded lives").mode = Mode::Shared;
+        queue.note_head();
+    }
+
     pub(crate) fn was_head(&self, lock: Lock, token: Token) -> bool {
         self.queue(lock).heads.contains(&token)
     }

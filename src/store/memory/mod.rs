@@ -67,6 +67,8 @@ pub enum Request {
     WatchMembers,
     /// [`Session::leave`](super::Session::leave).
     Leave,
+    /// [`Session::downgrade`](super::Session::downgrade).
+    Downgrade,
     /// [`Session::write_barrier`](super::Session::write_barrier).
     WriteBarrier,
     /// [`Session::touch`](super::Session::touch).

@@ -11,7 +11,7 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, multi_error, not_understood, store_error, values};
+use super::{Access, downgrade, multi_error, not_understood, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
@@ -304,6 +304,10 @@ impl Session for ZooKeeperSession {
             writer.commit().await
         };
         committed.map(|_| ()).map_err(multi_error)
+    }
+
+    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
+        downgrade::replace(&self.client()?, &self.access.acls(), queue, own, ticket).await
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {

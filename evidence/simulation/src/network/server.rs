@@ -118,6 +118,15 @@ impl World {
                     Answer::Done
                 })
             }
+            Call::Downgrade { queue, own, ticket } => {
+                let node = self.book.node_at(queue.as_str(), &own.node_name());
+                at_once(session.downgrade(queue, *own, ticket)).map(|downgraded| {
+                    if let Some((lock, token)) = node {
+                        self.book.downgraded(lock, token);
+                    }
+                    Answer::Downgraded(downgraded)
+                })
+            }
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
             Call::Touch => at_once(session.touch()).map(|()| Answer::Done),
             Call::Commit { own, operations } => {

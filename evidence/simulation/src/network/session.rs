@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
-use fairlock::queue::Mode;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::memory::Memory;
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
@@ -200,6 +200,13 @@ impl Session for SimSession {
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
         let form = Leave::new(departure);
         self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), form }).await
+    }
+
+    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
+        match self.call(Call::Downgrade { queue: queue.clone(), own, ticket: ticket.to_vec() }).await? {
+            Answer::Downgraded(node) => Ok(node),
+            other => mismatch(&other),
+        }
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {
