@@ -4,7 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fairlock::LossReason;
-use fairlock::queue::{Action, Event, LeaveForm, Proof};
+use fairlock::queue::{Action, Event, LeaveForm, Machine, Proof};
+use fairlock::store::OwnNode;
 
 use crate::state::{Contender, Delivery, Note, Queued, Request, Shown, Slot, State, User, Watched, small};
 use crate::tree::{ROOM, Told};
@@ -27,7 +28,8 @@ impl World {
 
     fn handle_told(&self, state: &mut State, contender: usize, event: Event, told: Option<Told>) {
         // While it leaves, that its node is gone is what it asked for; the answer to that decides.
-        let is_leaving = state.contenders[contender].machine.is_leaving();
+        let machine = &state.contenders[contender].machine;
+        let is_leaving = machine.is_leaving() || machine.is_downgrading();
         let is_loss =
             matches!(event, Event::SessionEnded(_) | Event::DeadlinePassed) || event == Event::OwnGone && !is_leaving;
         let is_confirmed = event == Event::Verified { exists: true };
@@ -115,9 +117,19 @@ impl World {
                 state.contenders[contender].user = User::Nobody;
                 state.contenders[contender].has_lapsed = false;
             }
-            Action::Downgrade | Action::Locate | Action::Downgraded | Action::NotDowngraded => {
-                unreachable!("no world downgrades")
+            Action::Downgrade => self.downgrade(state, contender),
+            Action::Locate => self.ask_main(state, contender, Request::BarrierToRecover),
+            Action::Downgraded => {
+                // What is known of the own node is known of the one that is gone.
+                let session = self.session_of(contender);
+                state.sessions[session].requests.retain(|queued| !queued.is_of(contender, Slot::Own));
+                let is_own = |event: &(u8, Watched)| *event == (contender_id(contender), Watched::Own);
+                state.sessions[session].events.retain(|event| !is_own(event));
+                let me = &mut state.contenders[contender];
+                (me.own_watch, me.own_answer, me.own_watch_delayed) = (None, None, false);
             }
+            // No request is refused here.
+            Action::NotDowngraded => {}
             Action::Finish => {}
         }
     }
@@ -156,6 +168,32 @@ impl World {
         self.ask(state, contender, Slot::Main, Request::Leave(form, own));
     }
 
+    fn downgrade(&self, state: &mut State, contender: usize) {
+        let is_connected = state.sessions[self.session_of(contender)].client_state() == Shown::Connected;
+        let me = &mut state.contenders[contender];
+        me.own_watch_delayed = false;
+        let own = me.machine.node().expect("a node to downgrade");
+        if !is_connected && self.driver.leaves_only_connected {
+            self.forget_outstanding(state, contender);
+            state.contenders[contender].answer = Some(Event::Unknown);
+            return;
+        }
+        self.ask(state, contender, Slot::Main, Request::Downgrade(own));
+    }
+
+    /// The user of a share asks for the lock instead.
+    pub(crate) fn start_upgrade(&self, state: &mut State, contender: usize, share: OwnNode) {
+        state.contenders[contender].machine = Machine::upgrading(share.sequence, self.limits);
+        state.contenders[contender].share = Some(share);
+        self.start(state, contender);
+    }
+
+    /// The user asks for a share in place of the lock.
+    pub(crate) fn ask_for_share(&self, state: &mut State, contender: usize) {
+        state.contenders[contender].is_content_with_share = true;
+        self.handle(state, contender, Event::Downgrade);
+    }
+
     fn place_own_watch(&self, state: &mut State, contender: usize) {
         let me = &mut state.contenders[contender];
         let Some(own) = me.machine.node() else { return };
@@ -180,7 +218,8 @@ impl World {
         if slot == Slot::Main {
             self.forget_outstanding(state, contender);
         }
-        let ought_to_know = matches!(request, Request::Leave(..)) && self.ought_to_know(state, contender);
+        let ought_to_know =
+            matches!(request, Request::Leave(..) | Request::Downgrade(_)) && self.ought_to_know(state, contender);
         let session = self.session_of(contender);
         let session = &mut state.sessions[session];
         if session.has_ended {

@@ -3,7 +3,7 @@
 use fairlock::queue::{Limits, Patience};
 
 use crate::state::Server::{Follower, Leader};
-use crate::world::{Driver, Faults, Setup, World};
+use crate::world::{Converts, Driver, Faults, Setup, World};
 
 /// A world and how many states it has.
 pub type Counted = (World, usize);
@@ -274,6 +274,77 @@ pub fn permits_resized() -> World {
     }
 }
 
+/// One that holds the lock alone and may share it, with a reader and a writer behind it; no fault, but one waiter may give up.
+pub fn downgrading() -> World {
+    World { name: "downgrading", contenders: vec![downgrades(0), shares_late(0), waits(1)], ..three() }
+}
+
+/// One that may share the lock, and one that waits to have it alone; one connection is lost.
+pub fn downgrading_cut_off() -> World {
+    World {
+        name: "downgrading cut off",
+        contenders: vec![downgrades(0), begins_late(1)],
+        reduces: false,
+        ..three_cut_off()
+    }
+}
+
+/// As [`downgrading`], with one connection that is lost.
+pub fn downgrading_large() -> World {
+    World { name: "downgrading large", contenders: downgrading().contenders, ..three_cut_off() }
+}
+
+/// As [`downgrading`], with one meddling in the tree or one session ended by force.
+pub fn downgrading_meddled_with() -> World {
+    World { name: "downgrading meddled with", contenders: downgrading().contenders, ..three_meddled_with() }
+}
+
+/// One that may share the lock, and another that waits for it, on a server that lags behind, with two faults.
+pub fn downgrading_lagging() -> World {
+    World {
+        name: "downgrading lagging",
+        contenders: vec![downgrades(0), shares(1)],
+        beginnings: vec![[Leader, Follower], [Follower, Leader]],
+        faults: 2,
+        kinds: Faults { disconnect: true, reap: true, delete: true, lag: true, ..Faults::NONE },
+        ..small()
+    }
+}
+
+/// Two readers, of whom one may try to be alone; no fault, but the attempt may be given up.
+pub fn upgrading() -> World {
+    World { name: "upgrading", contenders: vec![shares(0), upgrades(0, 0), shares(1)], reduces: false, ..three() }
+}
+
+/// Two readers on two sessions, of whom either may try to be alone; no fault, but one of the attempts may be given up.
+pub fn upgrading_both() -> World {
+    World {
+        name: "upgrading both",
+        contenders: vec![shares(0), upgrades(0, 0), shares(1), upgrades(2, 1)],
+        ..upgrading()
+    }
+}
+
+/// A reader that may try to be alone, and a writer; one connection is lost.
+pub fn upgrading_cut_off() -> World {
+    World {
+        name: "upgrading cut off",
+        contenders: vec![shares(0), upgrades(0, 0), waits(1)],
+        reduces: false,
+        ..three_cut_off()
+    }
+}
+
+/// As [`upgrading_cut_off`], with a session of its own for the attempt, and one meddling in the tree or one session ended by force.
+pub fn upgrading_meddled_with() -> World {
+    World {
+        name: "upgrading meddled with",
+        contenders: vec![shares(0), upgrades(0, 1), waits(1)],
+        reduces: false,
+        ..three_meddled_with()
+    }
+}
+
 /// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
     vec![
@@ -288,6 +359,8 @@ pub fn smalls() -> Vec<Counted> {
         (sharing(), 57_118),
         (shared_between(), 44_264),
         (permits(), 68_894),
+        (downgrading(), 0),
+        (upgrading(), 0),
     ]
 }
 
@@ -313,17 +386,30 @@ pub fn ci() -> Vec<Counted> {
         (permits_cut_off(), 647_328),
         (permits_meddled_with(), 217_094),
         (permits_resized(), 1_843_975),
+        (downgrading_cut_off(), 0),
+        (downgrading_meddled_with(), 0),
+        (downgrading_lagging(), 0),
+        (upgrading_both(), 748_842),
+        (upgrading_cut_off(), 0),
+        (upgrading_meddled_with(), 0),
     ]);
     all
 }
 
 /// What is checked by hand: as large as fits ten minutes.
 pub fn larges() -> Vec<Counted> {
-    vec![(twice(), 2_387_646), (large(), 5_303_369), (large_twice(), 53_559_112)]
+    vec![(twice(), 2_387_646), (downgrading_large(), 10_127_622), (large(), 5_303_369), (large_twice(), 53_559_112)]
 }
 
 fn waits(session: u8) -> Setup {
-    Setup { session, patience: Patience::Wait, starts_late: false, shares: false, permits: 0 }
+    Setup {
+        session,
+        patience: Patience::Wait,
+        starts_late: false,
+        shares: false,
+        permits: 0,
+        converts: Converts::Never,
+    }
 }
 
 fn wants(permits: u8, session: u8) -> Setup {
@@ -340,4 +426,12 @@ fn shares_late(session: u8) -> Setup {
 
 fn begins_late(session: u8) -> Setup {
     Setup { starts_late: true, ..waits(session) }
+}
+
+fn downgrades(session: u8) -> Setup {
+    Setup { converts: Converts::Downgrades, ..waits(session) }
+}
+
+fn upgrades(share: u8, session: u8) -> Setup {
+    Setup { converts: Converts::Upgrades(share), patience: Patience::Try, starts_late: true, ..waits(session) }
 }

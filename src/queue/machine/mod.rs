@@ -200,6 +200,11 @@ impl Machine {
         self.phase == Phase::Held || self.phase.is_downgrading() && self.ending == Ending::Open
     }
 
+    /// Whether a share is being put in place of the own node: which of the two there is, only the answer tells.
+    pub fn is_downgrading(&self) -> bool {
+        self.phase.is_downgrading()
+    }
+
     /// Whether the node is being removed.
     pub fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_))
