@@ -15,6 +15,7 @@ use super::link::{Item, SimWatch};
 use super::{World, at_once};
 use crate::book::{DATA_FOLDER, Node};
 use crate::facts::{Fact, Lock, Remover, Token};
+use crate::leading::RECORD_PATH;
 use crate::plan::{FaultKind, Sabotage};
 use crate::trace::Step;
 
@@ -120,11 +121,12 @@ impl World {
             }
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
             Call::Touch => at_once(session.touch()).map(|()| Answer::Done),
-            Call::Commit { own, operations } => {
-                at_once(session.commit(own, operations)).map(|()| self.committed(own, operations))
-            }
+            Call::Commit { own, operations } => self.commit(&*session, own, operations),
             Call::ReadValue { path } => at_once(session.read_value(path)).map(Answer::Value),
-            Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|watched| {
+            Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|mut watched| {
+                if path.as_str() == RECORD_PATH {
+                    self.looked(id, request.sender, &mut watched.value);
+                }
                 let event = self.watch_unspecific(id, path.to_string(), asker.clone(), watched.event);
                 Answer::WatchedValue(watched.value, event)
             }),
@@ -134,6 +136,9 @@ impl World {
                     && self.book.path(room).as_str() == path.as_str()
                 {
                     self.book.permits_changed(room, permits_of(data));
+                }
+                if written.is_ok() && path.as_str() == RECORD_PATH {
+                    self.recorded(None, data);
                 }
                 written.map(Answer::Version)
             }
@@ -236,10 +241,13 @@ impl World {
         receiver
     }
 
-    fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
+    pub(super) fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
         let node = own.rsplit_once('/').and_then(|(queue, name)| self.book.node_at(queue, name));
         for operation in operations {
             let Operation::SetData { path, data, .. } = operation else { continue };
+            if path == RECORD_PATH {
+                self.recorded(node, data);
+            }
             let token = std::str::from_utf8(data).ok().and_then(|data| data.parse::<Token>().ok());
             if let (Some((lock, node)), Some(token), true) = (node, token, path.starts_with(DATA_FOLDER)) {
                 self.observe(Fact::Committed { lock, token, node });
@@ -271,6 +279,7 @@ impl World {
                 || deleted_at.is_some_and(|at| at >= request.connected_at)
         });
         self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, meddled_with, by_another });
+        self.reconsider();
     }
 
     /// Sends the events of watches that have fired, in that order.
@@ -326,6 +335,10 @@ impl World {
                 false
             }
             Some(Sabotage::OwnDeletionForgotten) if is_own => {
+                watch.fired = None;
+                true
+            }
+            Some(Sabotage::RecordChangeForgotten) if watch.path == RECORD_PATH => {
                 watch.fired = None;
                 true
             }
