@@ -185,17 +185,21 @@ impl World {
         asker: Weak<()>,
         watched: Watched,
     ) -> Answer {
-        let is_own = watched.node.owner == Some(id);
+        // An observer of the election has never entered; it is no contender, whosever the session is.
+        let attempt = attempt.filter(|attempt| self.attempts.contains_key(attempt));
+        let is_own = attempt.is_some() && watched.node.owner == Some(id);
         let event = self.place(id, attempt, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
         // Of those who share a lock, many may wait for the same writer.
         let of_a_reader = is_of_a_reader(&path);
         let shares = |watch: &&SimWatch| watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
-        let on_it = || link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path);
+        let is_on_it = |watch: &&SimWatch| watch.attempt.is_some() && watch.fired.is_none() && watch.path == path;
+        let on_it = || link.watches.values().filter(is_on_it);
         let sharing = on_it().filter(&shares).count();
         let watches =
             on_it().filter(|watch| !shares(watch)).count() + if of_a_reader { sharing } else { sharing.min(1) };
-        if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
+        let lock = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue));
+        if let (Some(lock), Some(_)) = (lock, attempt) {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
         }
@@ -300,9 +304,10 @@ impl World {
             let is_in_queue = path.rsplit_once('/').is_some_and(|(queue, _)| self.book.lock_of(queue).is_some());
             watch.fired = Some(event.change);
             let (is_own, is_heard) = (watch.is_own, watch.is_wanted());
+            let is_of_contender = watch.attempt.is_some();
             let shares = watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
             let is_served = link.is_served();
-            if is_heard && !is_own {
+            if is_heard && !is_own && is_of_contender {
                 match told.iter_mut().find(|known| known.path == path) {
                     Some(known) => known.add(shares),
                     None => told.push(Told::new(path, shares)),
