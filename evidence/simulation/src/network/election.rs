@@ -29,7 +29,9 @@ impl World {
         }
         let executed = at_once(session.commit(own, operations));
         match (record, executed) {
-            (Some(data), Err(_)) if self.plan.sabotage == Some(Sabotage::CheckIgnored) => {
+            (Some(data), Err(error))
+                if self.plan.sabotage == Some(Sabotage::CheckIgnored) && error.index() == Some(0) =>
+            {
                 self.memory.write(RECORD_PATH, data.clone());
                 Ok(self.committed(own, operations))
             }

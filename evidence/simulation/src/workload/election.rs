@@ -170,7 +170,10 @@ impl Workload {
         let is_over = |stage: &watch::Receiver<Stage>| *stage.borrow() == Stage::Over;
         while !is_over(&stage) {
             let client = rng.usize(..self.plan.clients);
-            let Some(locks) = self.handle(client).await else { continue };
+            let Some(locks) = self.handle(client).await else {
+                sleep(ms(1 + self.plan.timeout_ms / 8)).await;
+                continue;
+            };
             let mut observer = locks.election(ELECTION_PATH).expect("a good path").observe();
             let kept = rng.bool().then_some(locks);
             self.with_leading(|leading| leading.forget(number));
