@@ -124,7 +124,8 @@ impl World {
             Call::Commit { own, operations } => self.commit(&*session, own, operations),
             Call::ReadValue { path } => at_once(session.read_value(path)).map(Answer::Value),
             Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|mut watched| {
-                if path.as_str() == RECORD_PATH {
+                // Of a look that was dropped nobody is told, whenever it is executed.
+                if path.as_str() == RECORD_PATH && asker.strong_count() > 0 {
                     self.looked(id, request.sender, &mut watched.value);
                 }
                 let event = self.watch_unspecific(id, path.to_string(), asker.clone(), watched.event);
