@@ -357,6 +357,7 @@ fn explain(error: &Error, plan: &Plan, may_time_out: bool) -> (&'static str, boo
         Error::Closed => ("Closed", has(&[Kind::HandleClosed])),
         Error::Store { source, .. } if source.is_transient() => ("Overloaded", has(&[Kind::Overloaded])),
         Error::Store { .. } => ("Store", false),
+        Error::NoAgreement { .. } => ("NoAgreement", has(&[Kind::QueueDeleted])),
         Error::TooManyPermits { .. } => ("TooManyPermits", plan.resizes),
         Error::TransactionRefused { .. } => ("TransactionRefused", false),
         _ => ("another", false),
