@@ -58,7 +58,8 @@ impl Leadership {
             let transaction = self.guard.transaction().set_data(self.record.as_str(), data.clone(), None);
             let executed = self.guard.protect(transaction.commit()).await?;
             match proclaiming::after(outcome(&executed)) {
-                Next::Succeed | Next::Fail => return executed.map_err(|error| self.not_proclaimed(error)),
+                Next::Succeed => return Ok(()),
+                Next::Fail => return executed.map_err(|error| self.not_proclaimed(error)),
                 Next::MakeRecord => self.make_record().await?,
                 Next::Repeat => tokio::time::sleep(UNKNOWN_PAUSE).await,
             }
