@@ -10,6 +10,7 @@ use tokio::task;
 
 use crate::facts::{Lock, Standing, Token};
 use crate::guard::AnyGuard;
+use crate::leading::{ELECTION_PATH, Leading};
 
 /// Below it lies, for each lock, the data that its holders write in guarded transactions.
 pub(crate) const DATA_FOLDER: &str = "/data";
@@ -68,6 +69,8 @@ impl Node {
 #[derive(Debug)]
 pub(crate) struct Book {
     queues: Vec<Queue>,
+    /// Who leads the election, if there is one.
+    pub(crate) leading: Option<Leading>,
 }
 
 /// The path of a lock.
@@ -112,8 +115,9 @@ impl Held {
 }
 
 impl Book {
-    /// With the queue of each lock, and with those of a semaphore if there is one: its turns, and its directory of permits.
-    pub(crate) fn new(locks: usize, has_semaphore: bool, clients: usize) -> Self {
+    /// With the queue of each lock; with those of a semaphore if there is one: its turns, and its directory of permits; and with
+    /// that of an election if there is one.
+    pub(crate) fn new(locks: usize, has_semaphore: bool, has_election: bool, clients: usize) -> Self {
         let queue = |path| Queue {
             path,
             nodes: BTreeMap::new(),
@@ -136,7 +140,12 @@ impl Book {
             room.permits = Some(0);
             queues.push(room);
         }
-        Self { queues }
+        let election = u8::try_from(queues.len()).expect("few locks");
+        if has_election {
+            queues.push(queue(QueuePath::of(&LockPath::new(ELECTION_PATH).expect("a good path"))));
+        }
+        let leading = has_election.then(|| Leading::new(election));
+        Self { queues, leading }
     }
 
     /// The semaphore's turns and its directory of permits.
@@ -235,6 +244,11 @@ impl Book {
     /// The attempt that a live node was made for.
     pub(crate) fn attempt_of(&self, lock: Lock, token: Token) -> Option<task::Id> {
         self.queue(lock).nodes.get(&token).and_then(|node| node.attempt)
+    }
+
+    /// The session of a live node.
+    pub(crate) fn session_of(&self, lock: Lock, token: Token) -> Option<SessionId> {
+        self.queue(lock).nodes.get(&token).map(|node| node.session)
     }
 
     pub(crate) fn lives(&self, lock: Lock, token: Token) -> bool {

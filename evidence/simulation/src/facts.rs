@@ -155,6 +155,53 @@ pub(crate) enum Fact {
         /// How long its connection has been undisturbed, in milliseconds.
         calm_ms: u64,
     },
+    /// The servers wrote the leader's record of the election.
+    Recorded {
+        /// The token that it names.
+        token: Token,
+        /// The number that is its payload: each proclamation has a higher one.
+        payload: u64,
+        /// The token of the live node that the transaction checked.
+        node: Option<Token>,
+        /// Whether the leader's node was ever the first of the live ones.
+        was_head: bool,
+    },
+    /// A proclamation was confirmed, or the campaign that it belongs to.
+    Confirmed {
+        /// The leader's token.
+        token: Token,
+        /// Its payload.
+        payload: u64,
+        /// Whether it was ever written.
+        took_effect: bool,
+    },
+    /// Somebody was told who leads.
+    Observed {
+        /// The observer; none for one who has asked only once.
+        observer: Option<u8>,
+        /// The leader's token.
+        leader: Option<Token>,
+        /// Whether it differs from what the observer was told before.
+        is_new: bool,
+        /// Whether it was the truth at some time since the look that it rests on.
+        was_true: bool,
+    },
+    /// What an observer knows, as it waits for news.
+    Known {
+        /// The observer.
+        observer: u8,
+        /// Whether it was told what is true now.
+        is_true: bool,
+        /// For how long the truth has been the same, and the observer's connection undisturbed, in milliseconds.
+        for_ms: u64,
+    },
+    /// What an observer knows in the end.
+    KnownLast {
+        /// The observer.
+        observer: u8,
+        /// Whether it was told what is true.
+        is_true: bool,
+    },
     /// An acquisition failed.
     Failed {
         /// The error.

@@ -1,8 +1,9 @@
-//! A guard, of one who holds a lock alone, of one who shares it, or of permits.
+//! A guard, of one who holds a lock alone, of one who shares it, of permits, or a leadership.
 
 use std::future::Future;
 use std::pin::Pin;
 
+use fairlock::recipes::Leadership;
 use fairlock::{Error, FencingToken, Guard, LossReason, Permit, ReadGuard};
 
 /// See the module's doc.
@@ -11,6 +12,7 @@ pub(crate) enum AnyGuard {
     Alone(Guard),
     Shared(ReadGuard),
     Permits(Permit),
+    Leading(Leadership),
 }
 
 impl AnyGuard {
@@ -19,6 +21,7 @@ impl AnyGuard {
             AnyGuard::Alone(guard) => guard.fencing_token(),
             AnyGuard::Shared(guard) => guard.fencing_token(),
             AnyGuard::Permits(guard) => guard.fencing_token(),
+            AnyGuard::Leading(guard) => guard.fencing_token(),
         }
     }
 
@@ -27,6 +30,7 @@ impl AnyGuard {
             AnyGuard::Alone(guard) => guard.is_valid(),
             AnyGuard::Shared(guard) => guard.is_valid(),
             AnyGuard::Permits(guard) => guard.is_valid(),
+            AnyGuard::Leading(guard) => guard.is_valid(),
         }
     }
 
@@ -38,7 +42,7 @@ impl AnyGuard {
     pub(crate) fn permits(&self) -> u32 {
         match self {
             AnyGuard::Permits(permit) => permit.count(),
-            AnyGuard::Alone(_) | AnyGuard::Shared(_) => 0,
+            AnyGuard::Alone(_) | AnyGuard::Shared(_) | AnyGuard::Leading(_) => 0,
         }
     }
 
@@ -47,6 +51,7 @@ impl AnyGuard {
             AnyGuard::Alone(guard) => guard.lost().await,
             AnyGuard::Shared(guard) => guard.lost().await,
             AnyGuard::Permits(guard) => guard.lost().await,
+            AnyGuard::Leading(guard) => guard.lost().await,
         }
     }
 
@@ -55,6 +60,7 @@ impl AnyGuard {
             AnyGuard::Alone(guard) => guard.protect(work).await,
             AnyGuard::Shared(guard) => guard.protect(work).await,
             AnyGuard::Permits(guard) => guard.protect(work).await,
+            AnyGuard::Leading(guard) => guard.protect(work).await,
         }
     }
 
@@ -64,6 +70,7 @@ impl AnyGuard {
             AnyGuard::Alone(guard) => Box::pin(guard.release()),
             AnyGuard::Shared(guard) => Box::pin(guard.release()),
             AnyGuard::Permits(guard) => Box::pin(guard.release()),
+            AnyGuard::Leading(leadership) => Box::pin(leadership.resign()),
         }
     }
 }

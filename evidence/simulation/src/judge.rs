@@ -66,7 +66,7 @@ impl Judge {
             }
         }
         // Regular looks that show nothing new are not worth a line.
-        if !matches!(fact, Fact::Seen { valid: true, .. } | Fact::Nodes { .. }) {
+        if !matches!(fact, Fact::Seen { valid: true, .. } | Fact::Nodes { .. } | Fact::Known { .. }) {
             self.trace.step(at, Step::Fact(fact));
         }
         first && self.violation.is_some()
@@ -99,6 +99,8 @@ impl Judge {
             }
             Fact::Removed { by: Remover::Expiry, .. } => stats.expired_nodes += 1,
             Fact::Committed { .. } => stats.commits += 1,
+            Fact::Recorded { .. } => stats.proclaimed += 1,
+            Fact::Observed { .. } => stats.observed += 1,
             Fact::Failed { .. } => stats.failures += 1,
             Fact::Fault(kind) => stats.faults[*kind as usize] += 1,
             _ => {}

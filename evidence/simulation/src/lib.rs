@@ -12,7 +12,7 @@
 //! | `network/` | the servers, the wires, the faults |
 //! | `clock.rs` | the clients' clocks |
 //! | `workload.rs` | what applications do |
-//! | `book.rs`, `facts.rs` | what is seen of it |
+//! | `book.rs`, `leading.rs`, `facts.rs` | what is seen of it |
 //! | `checkers/` | the properties |
 //! | `judge.rs`, `trace.rs`, `stats.rs`, `panics.rs` | the verdict, and what it rests on |
 //! | `sweep.rs`, `report.rs` | many histories, and what is shown of one that failed |
@@ -27,6 +27,7 @@ mod facts;
 mod fan;
 mod guard;
 mod judge;
+mod leading;
 mod network;
 mod panics;
 mod plan;
@@ -127,6 +128,10 @@ async fn simulate(plan: Plan, mut rng: Rng, keeps_trace: bool) -> Arc<Network> {
     for _ in 0..plan.contenders {
         contenders.spawn(workload.clone().contend(rng.fork()));
     }
+    let mut observers = JoinSet::new();
+    for _ in 0..plan.observers {
+        observers.spawn(workload.clone().observe(rng.fork()));
+    }
     let mut stage = network.lock().stage.subscribe();
     let failed = async {
         let _ = stage.wait_for(|stage| *stage == Stage::Failed).await;
@@ -136,7 +141,7 @@ async fn simulate(plan: Plan, mut rng: Rng, keeps_trace: bool) -> Arc<Network> {
         () = failed => {},
         // It goes on for ever, unless it panics.
         _ = agenda => {},
-        () = come_to_an_end(&network, &workload, contenders, &mut rng) => {},
+        () = come_to_an_end(&network, &workload, contenders, observers, &mut rng) => {},
     }
     let mut world = network.lock();
     world.judge.stats.simulated_ms = world.now();
@@ -146,12 +151,24 @@ async fn simulate(plan: Plan, mut rng: Rng, keeps_trace: bool) -> Arc<Network> {
 }
 
 /// Waits for the end of the faults, then for the end of all that was begun.
-async fn come_to_an_end(network: &Network, workload: &Workload, mut contenders: JoinSet<()>, rng: &mut Rng) {
+async fn come_to_an_end(
+    network: &Network,
+    workload: &Workload,
+    mut contenders: JoinSet<()>,
+    mut observers: JoinSet<()>,
+    rng: &mut Rng,
+) {
     let bound = LIVENESS_BOUND + 10 * Duration::from_millis(network.lock().plan.timeout_ms);
     let mut stage = network.lock().stage.subscribe();
     let _ = stage.wait_for(|stage| *stage != Stage::Faulty).await;
     let joined = tokio::time::timeout(bound, async { while contenders.join_next().await.is_some() {} }).await;
-    let unfinished = if joined.is_err() { contenders.len() } else { 0 };
+    let mut unfinished = if joined.is_err() { contenders.len() } else { 0 };
+    if unfinished == 0 && !observers.is_empty() {
+        workload.conclude_the_election(bound, rng).await;
+        network.lock().stage.set(Stage::Over);
+        let joined = tokio::time::timeout(bound, async { while observers.join_next().await.is_some() {} }).await;
+        unfinished = if joined.is_err() { observers.len() } else { 0 };
+    }
     if unfinished == 0 {
         workload.end(rng).await;
         let is_over = || {

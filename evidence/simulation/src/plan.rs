@@ -110,11 +110,19 @@ pub enum Sabotage {
     BatonForged,
     /// A queue's list lacks its first contender now and then.
     SurveyLacksOne,
+    /// A read of the leader's record shows now and then what was there before the last change.
+    RecordStale,
+    /// A change of the leader's record is not told.
+    RecordChangeForgotten,
+    /// A leader's record is written although the node that the transaction checks is gone.
+    CheckIgnored,
+    /// A transaction that writes the leader's record is acknowledged now and then, and not executed.
+    CommitForgotten,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Sabotage; 9] = [
+    pub const ALL: [Sabotage; 13] = [
         Sabotage::DeletionToldAsWrite,
         Sabotage::OwnDeletionForgotten,
         Sabotage::BarrierLeaks,
@@ -124,6 +132,10 @@ impl Sabotage {
         Sabotage::RelayTooLate,
         Sabotage::BatonForged,
         Sabotage::SurveyLacksOne,
+        Sabotage::RecordStale,
+        Sabotage::RecordChangeForgotten,
+        Sabotage::CheckIgnored,
+        Sabotage::CommitForgotten,
     ];
 
     /// What it is called on the command line.
@@ -138,7 +150,22 @@ impl Sabotage {
             Sabotage::RelayTooLate => "relay-too-late",
             Sabotage::BatonForged => "baton-forged",
             Sabotage::SurveyLacksOne => "survey-lacks-one",
+            Sabotage::RecordStale => "record-stale",
+            Sabotage::RecordChangeForgotten => "record-change-forgotten",
+            Sabotage::CheckIgnored => "check-ignored",
+            Sabotage::CommitForgotten => "commit-forgotten",
         }
+    }
+
+    /// Whether it is about elections.
+    fn is_of_elections(self) -> bool {
+        matches!(
+            self,
+            Sabotage::RecordStale
+                | Sabotage::RecordChangeForgotten
+                | Sabotage::CheckIgnored
+                | Sabotage::CommitForgotten
+        )
     }
 }
 
@@ -185,6 +212,10 @@ pub struct Plan {
     pub permits: u32,
     /// Whether that is changed now and then.
     pub resizes: bool,
+    /// How many of ten attempts are campaigns of an election.
+    pub campaigning: u32,
+    /// How many watch who leads.
+    pub observers: usize,
     /// The deliberate error, if there is one.
     pub sabotage: Option<Sabotage>,
 }
@@ -200,6 +231,7 @@ impl Plan {
         // Of its own generator, so that a history in which nobody shares is what it was without.
         let mut sharing = Rng::with_seed(rng.clone().u64(..));
         let mut permitting = Rng::with_seed(!rng.clone().u64(..));
+        let mut electing = Rng::with_seed(rng.clone().u64(..).rotate_left(32));
         let timeout_ms = [600, 1_000, 2_000, 4_000][rng.usize(..4)];
         let clients = rng.usize(2..=4);
         let contenders = rng.usize(3..=12);
@@ -227,6 +259,10 @@ impl Plan {
                 }
             }
         }
+        let elects = match sabotage {
+            None => electing.u8(..3) == 0,
+            Some(sabotage) => sabotage.is_of_elections(),
+        };
         let mut fault_pause_ms = timeout_ms * rng.u64(1..=16) / 8;
         let mut faults = faults;
         if sabotage == Some(Sabotage::InterruptionForgotten) {
@@ -256,6 +292,8 @@ impl Plan {
             permitting: if sabotage.is_some() { 0 } else { [0, 0, 4, 10][permitting.usize(..4)] },
             permits: permitting.u32(1..=4),
             resizes: permitting.bool(),
+            campaigning: if elects { electing.u32(3..=8) } else { 0 },
+            observers: if elects { electing.usize(1..=3) } else { 0 },
             sabotage,
         }
     }

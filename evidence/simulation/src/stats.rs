@@ -31,6 +31,10 @@ pub struct Stats {
     pub expired_nodes: u64,
     /// Guarded transactions executed.
     pub commits: u64,
+    /// Leaders' records written.
+    pub proclaimed: u64,
+    /// Leaders told to observers, and that nobody leads.
+    pub observed: u64,
     /// Acquisitions that failed.
     pub failures: u64,
     /// Futures dropped while they waited.
@@ -57,12 +61,12 @@ impl Stats {
     }
 
     /// What happened, by name.
-    pub fn counts(&self) -> [(&'static str, u64); 12] {
+    pub fn counts(&self) -> [(&'static str, u64); 14] {
         let mut copy = self.clone();
         copy.counts_mut().map(|(name, count)| (name, *count))
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 12] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 14] {
         [
             ("entered", &mut self.entered),
             ("granted", &mut self.grants),
@@ -74,6 +78,8 @@ impl Stats {
             ("lost replies looked into", &mut self.recoveries),
             ("nodes expired", &mut self.expired_nodes),
             ("guarded writes", &mut self.commits),
+            ("leaders' records written", &mut self.proclaimed),
+            ("news of leaders told", &mut self.observed),
             ("acquisitions failed", &mut self.failures),
             ("futures dropped", &mut self.cancelled),
         ]
@@ -99,11 +105,11 @@ mod tests {
     #[test]
     fn what_never_happened_is_missing_and_what_did_is_not() {
         let mut stats = Stats::default();
-        assert_eq!(stats.missing().len(), 12 + FaultKind::ALL.len());
+        assert_eq!(stats.missing().len(), 14 + FaultKind::ALL.len());
         let one = Stats { grants: 1, faults: [1; FaultKind::ALL.len()], ..Stats::default() };
         stats.add(&one);
         stats.add(&one);
-        assert_eq!((stats.grants, stats.missing().len()), (2, 11));
+        assert_eq!((stats.grants, stats.missing().len()), (2, 13));
         assert!(!stats.missing().contains(&"granted".to_owned()));
     }
 }

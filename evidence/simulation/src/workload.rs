@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlock::queue::{Limits, Sequence};
-use fairlock::{AcquireOptions, Error, Fairlock, Guard, Identity, Mutex, ReadGuard, RwLock};
+use fairlock::{AcquireOptions, Error, Fairlock, Guard, Identity, LossReason, Mutex, ReadGuard, RwLock};
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -16,6 +16,7 @@ use crate::guard::AnyGuard;
 use crate::network::{Network, Stage};
 use crate::plan::{FaultKind, Plan};
 
+mod election;
 mod permits;
 
 /// The handles, shared by all contenders.
@@ -84,6 +85,10 @@ impl Workload {
             let Some(locks) = self.handle(client).await else { continue };
             if self.plan.permitting > 0 && rng.u32(..10) < self.plan.permitting {
                 self.take_permits(locks, client, &mut rng, &mut stage).await;
+                continue;
+            }
+            if self.plan.campaigning > 0 && rng.u32(..10) < self.plan.campaigning {
+                self.campaign(locks, client, &mut rng, &mut stage).await;
                 continue;
             }
             // Nothing is drawn where nobody shares: such a history is what it was before there was sharing.
@@ -326,7 +331,12 @@ fn explain(error: &Error, plan: &Plan, may_time_out: bool) -> (&'static str, boo
     let has = |kinds: &[Kind]| kinds.iter().any(|kind| plan.has(*kind));
     match error {
         Error::Timeout { .. } => ("Timeout", may_time_out),
-        Error::SessionLost { .. } => {
+        // A campaign fails so if the leadership is lost before it was proclaimed.
+        Error::LockLost { reason: LossReason::NodeDeleted, .. } => {
+            ("LockLost", has(&[Kind::NodeDeleted, Kind::QueueDeleted, Kind::RudeExpiry]))
+        }
+        Error::LockLost { reason: LossReason::Closed, .. } => ("LockLost", has(&[Kind::HandleClosed])),
+        Error::SessionLost { .. } | Error::LockLost { .. } => {
             let kinds = [
                 Kind::RequestLost,
                 Kind::ReplyLost,
@@ -347,6 +357,7 @@ fn explain(error: &Error, plan: &Plan, may_time_out: bool) -> (&'static str, boo
         Error::Closed => ("Closed", has(&[Kind::HandleClosed])),
         Error::Store { source, .. } if source.is_transient() => ("Overloaded", has(&[Kind::Overloaded])),
         Error::Store { .. } => ("Store", false),
+        Error::NoAgreement { .. } => ("NoAgreement", has(&[Kind::QueueDeleted])),
         Error::TooManyPermits { .. } => ("TooManyPermits", plan.resizes),
         Error::TransactionRefused { .. } => ("TransactionRefused", false),
         _ => ("another", false),

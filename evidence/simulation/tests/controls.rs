@@ -68,3 +68,23 @@ fn events_that_overtake_others() {
 fn an_interruption_that_is_forgotten() {
     is_noticed(Sabotage::InterruptionForgotten, 0..1_000, &["only a head is granted"]);
 }
+
+#[test]
+fn a_record_that_is_read_as_it_was_before() {
+    is_noticed(Sabotage::RecordStale, 0..100, &["no phantom leader"]);
+}
+
+#[test]
+fn a_change_of_the_record_that_is_not_told() {
+    is_noticed(Sabotage::RecordChangeForgotten, 0..100, &["the last state is told"]);
+}
+
+#[test]
+fn a_record_written_though_the_node_is_gone() {
+    is_noticed(Sabotage::CheckIgnored, 0..500, &["only who leads writes the record"]);
+}
+
+#[test]
+fn a_proclamation_that_is_acknowledged_and_not_executed() {
+    is_noticed(Sabotage::CommitForgotten, 0..100, &["what was proclaimed was written"]);
+}

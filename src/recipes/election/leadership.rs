@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::time::Duration;
 
+use super::proclaiming::{self, Next, Outcome};
 use super::record::{self, Leader};
 use crate::error::Error;
 use crate::lock::Guard;
@@ -55,15 +56,12 @@ impl Leadership {
         let data = leader.expect("a guard's node is a contender's").to_bytes();
         loop {
             let transaction = self.guard.transaction().set_data(self.record.as_str(), data.clone(), None);
-            match self.guard.protect(transaction.commit()).await? {
-                Err(Error::TransactionRefused { source, .. }) if source.kind() == StoreErrorKind::NoNode => {
-                    self.make_record().await?;
-                }
-                Err(Error::TransactionRefused { source, .. }) => {
-                    return Err(Error::from_store("write the leader's record", self.record.as_str(), source));
-                }
-                Err(Error::UnknownOutcome { .. }) => tokio::time::sleep(UNKNOWN_PAUSE).await,
-                outcome => return outcome,
+            let executed = self.guard.protect(transaction.commit()).await?;
+            match proclaiming::after(outcome(&executed)) {
+                Next::Succeed => return Ok(()),
+                Next::Fail => return executed.map_err(|error| self.not_proclaimed(error)),
+                Next::MakeRecord => self.make_record().await?,
+                Next::Repeat => tokio::time::sleep(UNKNOWN_PAUSE).await,
             }
         }
     }
@@ -83,6 +81,16 @@ impl Leadership {
         self.guard.release()
     }
 
+    fn not_proclaimed(&self, error: Error) -> Error {
+        match error {
+            // Of the transaction's parts, only the record can have been refused.
+            Error::TransactionRefused { source, .. } => {
+                Error::from_store("write the leader's record", self.record.as_str(), source)
+            }
+            error => error,
+        }
+    }
+
     async fn make_record(&self) -> Result<(), Error> {
         let session = self.guard.session();
         match session.write(session.store().write_value(&self.record, b"", Expected::Absent)).await {
@@ -91,6 +99,17 @@ impl Leadership {
             Err(error) if matches!(error.kind(), StoreErrorKind::NodeExists | StoreErrorKind::Unknown) => Ok(()),
             Err(error) => Err(Error::from_store("create the leader's record", self.record.as_str(), error)),
         }
+    }
+}
+
+fn outcome(executed: &Result<(), Error>) -> Outcome {
+    match executed {
+        Ok(()) => Outcome::Executed,
+        Err(Error::TransactionRefused { source, .. }) if source.kind() == StoreErrorKind::NoNode => {
+            Outcome::RecordMissing
+        }
+        Err(Error::UnknownOutcome { .. }) => Outcome::Unknown,
+        Err(_) => Outcome::Failed,
     }
 }
 

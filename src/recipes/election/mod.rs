@@ -11,11 +11,14 @@
 //! Why not the leader's own node? A write to it is the baton (docs/PROTOCOL.md).
 //!
 //! An observer watches the record and the node that it names, and looks again at both whenever one changes. A change between
-//! the look and the watch is no gap, since each look places its watch in the same request.
+//! the look and the watch is no gap, since each look places its watch in the same request. What it does next is decided in
+//! `watching`, and after each outcome of a proclamation in `proclaiming`; both are pure, and the model runs them.
 
 mod leadership;
 mod observer;
+mod proclaiming;
 mod record;
+mod watching;
 
 use std::fmt;
 use std::future::Future;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::watching::Names;
 use crate::error::Error;
 use crate::name::Sequence;
 use crate::ticket::Identity;
@@ -65,6 +66,14 @@ impl Leader {
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.payload);
         bytes
+    }
+}
+
+impl Names for Leader {
+    type Token = FencingToken;
+
+    fn token(&self) -> FencingToken {
+        self.token
     }
 }
 

@@ -14,6 +14,10 @@
 //! | nothing outlives its attempt | `no_orphan.rs` |
 //! | once the faults end, everything comes to its end | `liveness.rs` |
 //! | an acquisition fails only with a reason | `explained_failures.rs` |
+//! | who is told as a leader leads, or did when it was looked at | `no_phantom.rs` |
+//! | the last change is told to every observer | `last_state_told.rs` |
+//! | only who leads writes the record | `leader_writes.rs` |
+//! | what was proclaimed was written | `proclaimed.rs` |
 //! | no task panics | `no_panic.rs` |
 
 mod explained_failures;
@@ -21,14 +25,18 @@ mod fencing;
 mod fifo;
 mod head_once;
 mod kept;
+mod last_state_told;
+mod leader_writes;
 mod liveness;
 mod loss_told;
 mod lost_for_good;
 mod mutual_exclusion;
 mod no_orphan;
 mod no_panic;
+mod no_phantom;
 mod one_watch;
 mod own_nodes_only;
+mod proclaimed;
 
 use crate::facts::Fact;
 use crate::plan::Plan;
@@ -61,6 +69,10 @@ pub(crate) fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(no_orphan::NoOrphan::new(plan)),
         Box::new(liveness::Liveness),
         Box::new(explained_failures::ExplainedFailures),
+        Box::new(no_phantom::NoPhantom),
+        Box::new(last_state_told::LastStateTold::new(plan)),
+        Box::new(leader_writes::LeaderWrites::default()),
+        Box::new(proclaimed::Proclaimed),
         Box::new(no_panic::NoPanic),
     ]
 }

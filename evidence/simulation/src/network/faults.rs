@@ -201,6 +201,7 @@ impl World {
                 self.observe(fact);
             }
         }
+        self.look_at_observers();
         let at = now + self.plan.timeout_ms / 8;
         self.schedule(at, Due::Sample);
     }

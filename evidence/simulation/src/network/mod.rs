@@ -7,6 +7,7 @@
 //! the agenda, so that one seed gives one history.
 
 mod call;
+mod election;
 mod ending;
 mod faults;
 mod link;
@@ -58,6 +59,8 @@ pub(crate) enum Stage {
     Faulty,
     /// None will happen any more.
     Healed,
+    /// All has ended but the observers, and they may.
+    Over,
     /// A property is broken.
     Failed,
 }
@@ -129,7 +132,7 @@ impl Network {
         let mut world = World {
             start,
             memory: Memory::new(),
-            book: Book::new(plan.locks, plan.permitting > 0, plan.clients),
+            book: Book::new(plan.locks, plan.permitting > 0, plan.observers > 0, plan.clients),
             rng,
             agenda: BinaryHeap::new(),
             scheduled: 0,

@@ -15,6 +15,7 @@ use super::link::{Item, SimWatch};
 use super::{World, at_once};
 use crate::book::{DATA_FOLDER, Node};
 use crate::facts::{Fact, Lock, Remover, Token};
+use crate::leading::RECORD_PATH;
 use crate::plan::{FaultKind, Sabotage};
 use crate::trace::Step;
 
@@ -129,11 +130,13 @@ impl World {
             }
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
             Call::Touch => at_once(session.touch()).map(|()| Answer::Done),
-            Call::Commit { own, operations } => {
-                at_once(session.commit(own, operations)).map(|()| self.committed(own, operations))
-            }
+            Call::Commit { own, operations } => self.commit(&*session, own, operations),
             Call::ReadValue { path } => at_once(session.read_value(path)).map(Answer::Value),
-            Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|watched| {
+            Call::WatchValue { path, asker } => at_once(session.watch_value(path)).map(|mut watched| {
+                // Of a look that was dropped nobody is told, whenever it is executed.
+                if path.as_str() == RECORD_PATH && asker.strong_count() > 0 {
+                    self.looked(id, request.sender, &mut watched.value);
+                }
                 let event = self.watch_unspecific(id, path.to_string(), asker.clone(), watched.event);
                 Answer::WatchedValue(watched.value, event)
             }),
@@ -143,6 +146,9 @@ impl World {
                     && self.book.path(room).as_str() == path.as_str()
                 {
                     self.book.permits_changed(room, permits_of(data));
+                }
+                if written.is_ok() && path.as_str() == RECORD_PATH {
+                    self.recorded(None, data);
                 }
                 written.map(Answer::Version)
             }
@@ -189,17 +195,21 @@ impl World {
         asker: Weak<()>,
         watched: Watched,
     ) -> Answer {
-        let is_own = watched.node.owner == Some(id);
+        // An observer of the election has never entered; it is no contender, whosever the session is.
+        let attempt = attempt.filter(|attempt| self.attempts.contains_key(attempt));
+        let is_own = attempt.is_some() && watched.node.owner == Some(id);
         let event = self.place(id, attempt, path.clone(), is_own, asker, watched.event);
         let link = self.links.get_mut(&id).expect("links stay");
         // Of those who share a lock, many may wait for the same writer.
         let of_a_reader = is_of_a_reader(&path);
         let shares = |watch: &&SimWatch| watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
-        let on_it = || link.watches.values().filter(|watch| watch.fired.is_none() && watch.path == path);
+        let is_on_it = |watch: &&SimWatch| watch.attempt.is_some() && watch.fired.is_none() && watch.path == path;
+        let on_it = || link.watches.values().filter(is_on_it);
         let sharing = on_it().filter(&shares).count();
         let watches =
             on_it().filter(|watch| !shares(watch)).count() + if of_a_reader { sharing } else { sharing.min(1) };
-        if let Some(lock) = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue)) {
+        let lock = path.rsplit_once('/').and_then(|(queue, _)| self.book.lock_of(queue));
+        if let (Some(lock), Some(_)) = (lock, attempt) {
             let tampered = self.book.is_tampered(lock);
             self.observe(Fact::Watching { session: id.0, lock, watches, is_own, tampered });
         }
@@ -245,10 +255,13 @@ impl World {
         receiver
     }
 
-    fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
+    pub(super) fn committed(&mut self, own: &str, operations: &[Operation]) -> Answer {
         let node = own.rsplit_once('/').and_then(|(queue, name)| self.book.node_at(queue, name));
         for operation in operations {
             let Operation::SetData { path, data, .. } = operation else { continue };
+            if path == RECORD_PATH {
+                self.recorded(node, data);
+            }
             let token = std::str::from_utf8(data).ok().and_then(|data| data.parse::<Token>().ok());
             if let (Some((lock, node)), Some(token), true) = (node, token, path.starts_with(DATA_FOLDER)) {
                 self.observe(Fact::Committed { lock, token, node });
@@ -280,6 +293,7 @@ impl World {
                 || deleted_at.is_some_and(|at| at >= request.connected_at)
         });
         self.observe(Fact::Removed { lock, token, owner: node.session.0, by, guard, meddled_with, by_another });
+        self.reconsider();
     }
 
     /// Sends the events of watches that have fired, in that order.
@@ -300,9 +314,10 @@ impl World {
             let is_in_queue = path.rsplit_once('/').is_some_and(|(queue, _)| self.book.lock_of(queue).is_some());
             watch.fired = Some(event.change);
             let (is_own, is_heard) = (watch.is_own, watch.is_wanted());
+            let is_of_contender = watch.attempt.is_some();
             let shares = watch.attempt.is_some_and(|attempt| self.attempts[&attempt].shares);
             let is_served = link.is_served();
-            if is_heard && !is_own {
+            if is_heard && !is_own && is_of_contender {
                 match told.iter_mut().find(|known| known.path == path) {
                     Some(known) => known.add(shares),
                     None => told.push(Told::new(path, shares)),
@@ -335,6 +350,10 @@ impl World {
                 false
             }
             Some(Sabotage::OwnDeletionForgotten) if is_own => {
+                watch.fired = None;
+                true
+            }
+            Some(Sabotage::RecordChangeForgotten) if watch.path == RECORD_PATH => {
                 watch.fired = None;
                 true
             }

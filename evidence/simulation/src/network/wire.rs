@@ -188,8 +188,9 @@ impl World {
             Some(Item::Event(number)) => {
                 let Some(watch) = link.watches.remove(&number) else { return };
                 let change = watch.fired.unwrap_or(Change::Written);
-                let (is_own, is_heard) = (watch.is_own, watch.told.send(change).is_ok());
-                self.judge.stats.batons += u64::from(is_heard && !is_own && change == Change::Written);
+                let waits = watch.attempt.is_some() && !watch.is_own;
+                let is_heard = watch.told.send(change).is_ok();
+                self.judge.stats.batons += u64::from(is_heard && waits && change == Change::Written);
                 self.note(Step::Event { session: id.0, watch: number, change, is_heard });
             }
             None => {}
