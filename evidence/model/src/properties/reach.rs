@@ -39,12 +39,17 @@ fn conversions(world: &World) -> Vec<Property<World>> {
     let mut all = Vec::new();
     let converts = |is: fn(Converts) -> bool| world.contenders.iter().any(|setup| is(setup.converts));
     if converts(|converts| converts == Converts::Downgrades) {
-        all.push(Property::sometimes("a downgraded one shares with another", |_, state: &State| {
-            let valid = || state.contenders.iter().filter(|contender| contender.is_valid());
-            let has_share =
-                |contender: &Contender| contender.machine.node().is_some_and(|node| !node.sequence.is_exclusive());
-            valid().count() == 2 && valid().any(|contender| contender.is_content_with_share && has_share(contender))
-        }));
+        all.push(Property::sometimes(
+            "one is downgraded, and shares with another if one may",
+            |world: &World, state: &State| {
+                let valid = || state.contenders.iter().filter(|contender| contender.is_valid());
+                let has_share =
+                    |contender: &Contender| contender.machine.node().is_some_and(|node| !node.sequence.is_exclusive());
+                let others = world.contenders.iter().filter(|setup| setup.shares).count();
+                valid().any(|contender| contender.is_content_with_share && has_share(contender))
+                    && valid().count() == 1 + others
+            },
+        ));
     }
     if converts(|converts| matches!(converts, Converts::Upgrades(_))) {
         all.push(Property::sometimes("a share is given up for the lock", |_, state: &State| {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use fairlock::QueuePath;
 use fairlock::queue::Mode;
-use fairlock::store::{Change, Operation, Session, SessionId, WatchEvent, Watched};
+use fairlock::store::{Change, Operation, OwnNode, Session, SessionId, WatchEvent, Watched};
 use tokio::sync::oneshot;
 use tokio::task;
 
@@ -123,7 +123,7 @@ impl World {
                 let node = self.book.node_at(queue.as_str(), &own.node_name());
                 at_once(session.downgrade(queue, *own, ticket)).map(|downgraded| {
                     if let Some((lock, token)) = node {
-                        self.book.downgraded(lock, token);
+                        self.downgraded(lock, token, downgraded, id, request);
                     }
                     Answer::Downgraded(downgraded)
                 })
@@ -268,6 +268,19 @@ impl World {
             }
         }
         Answer::Done
+    }
+
+    /// A shared node has come in place of an exclusive one.
+    fn downgraded(&mut self, lock: Lock, token: Token, shared: OwnNode, id: SessionId, request: &Request) {
+        let attempt = request.sender;
+        if self.book.attempt_of(lock, token) == attempt {
+            return self.book.downgraded(lock, token);
+        }
+        // By its name, another's was replaced.
+        self.removed(lock, token, Remover::Session(id.0), Some(request));
+        let (token, number) = (shared.token.as_i64(), shared.sequence.as_i32());
+        self.book.created(lock, token, Node { number, session: id, mode: Mode::Shared, attempt });
+        self.observe(Fact::Created { lock, token, number, session: id.0 });
     }
 
     /// A contender's node was deleted, perhaps at a session's request.
