@@ -73,6 +73,11 @@ pub use self::token::FencingToken;
 #[doc = include_str!("../docs/JOBS.md")]
 mod jobs {}
 
+/// The snippets of the recipes compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/RECIPES.md")]
+mod recipes_page {}
+
 /// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

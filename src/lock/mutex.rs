@@ -120,28 +120,31 @@ impl Mutex {
     }
 
     pub(super) async fn try_acquire_as(&self, mode: Mode) -> Result<Option<Guard>, Error> {
-        let session = self.shared.pool.session().await?;
         // What it would wait for, had it entered now.
         let is_in_the_way = |other: &Sequence| mode == Mode::Exclusive || other.is_exclusive();
-        match session.read_surely(|| session.store().survey(&self.queue)).await {
-            Ok(names) if sort_children(&names).contenders.iter().any(is_in_the_way) => return Ok(None),
-            Ok(_) => {}
-            Err(error) if error.kind() == StoreErrorKind::NoNode => {}
-            Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
+        if self.has_contender(is_in_the_way).await? {
+            return Ok(None);
         }
         self.contend_now(mode, None, AcquireOptions::default()).await
     }
 
     /// Takes the lock alone in place of a share of it, if that is all there is in its queue; `None` if it is not.
     pub(super) async fn try_acquire_for(&self, share: Share, options: AcquireOptions) -> Result<Option<Guard>, Error> {
-        let session = self.shared.pool.session().await?;
         // Whoever shares the lock with it, or waits for it: none of them is to be made to wait for nothing.
-        let names = session.read_surely(|| session.store().survey(&self.queue)).await;
-        let names = names.map_err(|error| Error::from_store("list the queue", self.path.as_str(), error))?;
-        if sort_children(&names).contenders.iter().any(|other| *other != share.node.sequence) {
+        if self.has_contender(|other| *other != share.node.sequence).await? {
             return Ok(None);
         }
         self.contend_now(Mode::Exclusive, Some(share), options).await
+    }
+
+    /// Whether the server at hand knows such a contender.
+    async fn has_contender(&self, is_such: impl Fn(&Sequence) -> bool) -> Result<bool, Error> {
+        let session = self.shared.pool.session().await?;
+        match session.read_surely(|| session.store().survey(&self.queue)).await {
+            Ok(names) => Ok(sort_children(&names).contenders.iter().any(is_such)),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Ok(false),
+            Err(error) => Err(Error::from_store("list the queue", self.path.as_str(), error)),
+        }
     }
 
     async fn contend_now(

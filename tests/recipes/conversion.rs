@@ -249,16 +249,18 @@ async fn readers_that_come_while_an_upgrade_is_tried_are_let_in_when_it_is_refus
 }
 
 #[tokio::test]
-async fn a_share_that_was_removed_is_not_exchanged_for_the_lock() {
-    let bed = Bed::new().await;
-    let lock = bed.locks.rw_lock("/a").expect("a path");
-    let reader = lock.read().await.expect("free");
-    // Before its own watch is in place.
-    bed.memory.delete_all("/a/_fairlock/read-0000000000");
-    let (reader, error) = reader.try_upgrade().await.expect_err("it is lost").into_parts();
-    assert!(matches!(error, Error::LockLost { reason: LossReason::NodeDeleted, .. }), "{error}");
-    assert_eq!(soon(reader.lost()).await, LossReason::NodeDeleted);
-    bed.until_nodes("/a", 0).await;
+async fn a_share_that_was_removed_alone_or_with_its_queue_is_not_exchanged_for_the_lock() {
+    for removed in ["/a/_fairlock/read-0000000000", "/a/_fairlock", "/a"] {
+        let bed = Bed::new().await;
+        let lock = bed.locks.rw_lock("/a").expect("a path");
+        let reader = lock.read().await.expect("free");
+        // Before its own watch is in place.
+        bed.memory.delete_all(removed);
+        let (reader, error) = reader.try_upgrade().await.expect_err("it is lost").into_parts();
+        assert!(matches!(error, Error::LockLost { reason: LossReason::NodeDeleted, .. }), "{removed}: {error}");
+        assert_eq!(soon(reader.lost()).await, LossReason::NodeDeleted);
+        bed.until_nodes("/a", 0).await;
+    }
 }
 
 #[tokio::test]

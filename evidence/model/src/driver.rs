@@ -4,8 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fairlock::LossReason;
-use fairlock::queue::{Action, Event, LeaveForm, Machine, Proof};
-use fairlock::store::OwnNode;
+use fairlock::queue::{Action, Event, LeaveForm, Proof};
 
 use crate::state::{Contender, Delivery, Note, Queued, Request, Shown, Slot, State, User, Watched, small};
 use crate::tree::{ROOM, Told};
@@ -119,15 +118,7 @@ impl World {
             }
             Action::Downgrade => self.downgrade(state, contender),
             Action::Locate => self.ask_main(state, contender, Request::BarrierToRecover),
-            Action::Downgraded => {
-                // What is known of the own node is known of the one that is gone.
-                let session = self.session_of(contender);
-                state.sessions[session].requests.retain(|queued| !queued.is_of(contender, Slot::Own));
-                let is_own = |event: &(u8, Watched)| *event == (contender_id(contender), Watched::Own);
-                state.sessions[session].events.retain(|event| !is_own(event));
-                let me = &mut state.contenders[contender];
-                (me.own_watch, me.own_answer, me.own_watch_delayed) = (None, None, false);
-            }
+            Action::Downgraded => self.downgraded(state, contender),
             // No request is refused here.
             Action::NotDowngraded => {}
             Action::Finish => {}
@@ -168,32 +159,6 @@ impl World {
         self.ask(state, contender, Slot::Main, Request::Leave(form, own));
     }
 
-    fn downgrade(&self, state: &mut State, contender: usize) {
-        let is_connected = state.sessions[self.session_of(contender)].client_state() == Shown::Connected;
-        let me = &mut state.contenders[contender];
-        me.own_watch_delayed = false;
-        let own = me.machine.node().expect("a node to downgrade");
-        if !is_connected && self.driver.leaves_only_connected {
-            self.forget_outstanding(state, contender);
-            state.contenders[contender].answer = Some(Event::Unknown);
-            return;
-        }
-        self.ask(state, contender, Slot::Main, Request::Downgrade(own));
-    }
-
-    /// The user of a share asks for the lock instead.
-    pub(crate) fn start_upgrade(&self, state: &mut State, contender: usize, share: OwnNode) {
-        state.contenders[contender].machine = Machine::upgrading(share.sequence, self.limits);
-        state.contenders[contender].share = Some(share);
-        self.start(state, contender);
-    }
-
-    /// The user asks for a share in place of the lock.
-    pub(crate) fn ask_for_share(&self, state: &mut State, contender: usize) {
-        state.contenders[contender].is_content_with_share = true;
-        self.handle(state, contender, Event::Downgrade);
-    }
-
     fn place_own_watch(&self, state: &mut State, contender: usize) {
         let me = &mut state.contenders[contender];
         let Some(own) = me.machine.node() else { return };
@@ -209,7 +174,7 @@ impl World {
         }
     }
 
-    fn ask_main(&self, state: &mut State, contender: usize, request: Request) {
+    pub(crate) fn ask_main(&self, state: &mut State, contender: usize, request: Request) {
         self.ask(state, contender, Slot::Main, request);
     }
 
@@ -247,7 +212,7 @@ impl World {
     }
 
     /// Drops the outstanding request: only a look may be dropped.
-    fn forget_outstanding(&self, state: &mut State, contender: usize) {
+    pub(crate) fn forget_outstanding(&self, state: &mut State, contender: usize) {
         state.contenders[contender].answer = None;
         let requests = &mut state.sessions[self.session_of(contender)].requests;
         if requests.iter().any(|queued| queued.is_of(contender, Slot::Main) && queued.request.is_write()) {

@@ -36,6 +36,7 @@
 
 mod calm;
 pub mod check;
+mod conversion;
 mod driver;
 mod faults;
 mod panics;

@@ -118,21 +118,8 @@ impl World {
         (transaction, Event::Left)
     }
 
-    fn decide_downgrade(&self, state: &mut State, queued: &Queued, own: OwnNode) -> (Transaction, Event) {
-        let number = number_of(own);
-        let named = state.leader.node(number).filter(|node| self.sequence_of(node) == own.sequence);
-        // The driver has to find out whether it was done before.
-        let Some(&node) = named else { return (Transaction::Nothing, Event::Unknown) };
-        Self::note_theft(state, queued, &node, own);
-        state.tokens += 1;
-        let session = self.contenders[usize::from(queued.contender)].session;
-        let (token, ticket) = (state.tokens, queued.contender);
-        let shared = Node { number, token, session, ticket, version: 0, shares: true };
-        (Transaction::Downgrade(shared), Event::Downgraded(self.own_node(&shared)))
-    }
-
     /// By its name, another's node is about to be deleted.
-    fn note_theft(state: &mut State, queued: &Queued, node: &Node, own: OwnNode) {
+    pub(crate) fn note_theft(state: &mut State, queued: &Queued, node: &Node, own: OwnNode) {
         if node.token == token_of(own) {
             return;
         }
@@ -323,7 +310,7 @@ impl World {
         Event::RoomSurveyed { contenders, permits: (tree.permits > 0).then(|| tree.permits.into()) }
     }
 
-    fn own_node(&self, node: &Node) -> OwnNode {
+    pub(crate) fn own_node(&self, node: &Node) -> OwnNode {
         OwnNode { sequence: self.sequence_of(node), token: FencingToken::from(i64::from(node.token)) }
     }
 

@@ -4,7 +4,7 @@ use stateright::{Model, Property};
 
 use crate::driver::contender_id;
 use crate::properties;
-use crate::state::{Contender, Note, SESSIONS, Server, Session, Shown, State, User};
+use crate::state::{Note, SESSIONS, Server, Session, Shown, State, User};
 use crate::tree::{Transaction, Tree};
 use crate::world::{Converts, World};
 
@@ -124,17 +124,11 @@ impl World {
     pub(crate) fn contender_steps(&self, state: &State, contender: usize, steps: &mut Vec<Step>) {
         let (me, id) = (&state.contenders[contender], contender_id(contender));
         if !me.has_started {
-            let share = self.share_of(contender).map(|share| &state.contenders[share]);
-            // Whether it upgrades the share that it has, its user decides once it has one.
-            if share.is_none_or(|share| share.user == User::Holding || share.machine.is_finished()) {
+            if self.may_begin(state, contender) {
                 steps.push(Step::Start(id));
             }
             return;
         }
-        let upgrade = self.upgrade_of(contender).map(|upgrade| &state.contenders[upgrade]);
-        // Whoever waits for an upgrade has given its guard away, and gets it back.
-        let is_lent =
-            upgrade.is_some_and(|upgrade| upgrade.has_started && matches!(upgrade.user, User::Waiting | User::Granted));
         let may_share = self.contenders[contender].converts == Converts::Downgrades && !me.is_content_with_share;
         if me.machine.is_finished() {
             return;
@@ -152,7 +146,7 @@ impl World {
         let possible = [
             (me.own_answer.is_some(), Act::TakeOwnAnswer),
             (own_event, Act::TakeOwnEvent),
-            (user == User::Holding && !is_lent, Act::Release),
+            (user == User::Holding && !self.is_lent(state, contender), Act::Release),
             (user == User::Holding && may_share, Act::Downgrade),
             (user == User::Holding && me.has_lapsed, Act::Deadline),
             (matches!(user, User::Waiting | User::Granted) && state.cancels > 0, Act::Cancel),
@@ -272,17 +266,7 @@ impl World {
 
     fn take(&self, next: &mut State, step: Step) {
         match step {
-            Step::Start(contender) => match self.share_of(contender.into()) {
-                None => self.start(next, contender.into()),
-                Some(share) => {
-                    let holder = &next.contenders[share];
-                    match holder.machine.node().filter(|_| holder.user == User::Holding) {
-                        Some(node) => self.start_upgrade(next, contender.into(), node),
-                        // There is nothing to give up for it.
-                        None => next.contenders[usize::from(contender)] = Contender::ended(),
-                    }
-                }
-            },
+            Step::Start(contender) => self.begin(next, contender.into()),
             Step::SeeEnd(contender) => self.look_at_state(next, contender.into(), Shown::Ended),
             Step::Act(contender, seen, act) => {
                 if let Some(seen) = seen {

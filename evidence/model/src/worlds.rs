@@ -1,7 +1,10 @@
 //! The worlds that are checked, each with the exact number of its states: a model that shrinks by accident is noticed.
 
+mod conversion;
+
 use fairlock::queue::{Limits, Patience};
 
+pub use self::conversion::*;
 use crate::state::Server::{Follower, Leader};
 use crate::world::{Converts, Driver, Faults, Setup, World};
 
@@ -274,77 +277,6 @@ pub fn permits_resized() -> World {
     }
 }
 
-/// One that holds the lock alone and may share it, with a reader and a writer behind it; no fault, but one waiter may give up.
-pub fn downgrading() -> World {
-    World { name: "downgrading", contenders: vec![downgrades(0), shares_late(0), waits(1)], ..three() }
-}
-
-/// One that may share the lock, and one that waits to have it alone; one connection is lost.
-pub fn downgrading_cut_off() -> World {
-    World {
-        name: "downgrading cut off",
-        contenders: vec![downgrades(0), begins_late(1)],
-        reduces: false,
-        ..three_cut_off()
-    }
-}
-
-/// As [`downgrading`], with one connection that is lost.
-pub fn downgrading_large() -> World {
-    World { name: "downgrading large", contenders: downgrading().contenders, ..three_cut_off() }
-}
-
-/// As [`downgrading`], with one meddling in the tree or one session ended by force.
-pub fn downgrading_meddled_with() -> World {
-    World { name: "downgrading meddled with", contenders: downgrading().contenders, ..three_meddled_with() }
-}
-
-/// One that may share the lock, and another that waits for it, on a server that lags behind, with two faults.
-pub fn downgrading_lagging() -> World {
-    World {
-        name: "downgrading lagging",
-        contenders: vec![downgrades(0), shares(1)],
-        beginnings: vec![[Leader, Follower], [Follower, Leader]],
-        faults: 2,
-        kinds: Faults { disconnect: true, reap: true, delete: true, lag: true, ..Faults::NONE },
-        ..small()
-    }
-}
-
-/// Two readers, of whom one may try to be alone; no fault, but the attempt may be given up.
-pub fn upgrading() -> World {
-    World { name: "upgrading", contenders: vec![shares(0), upgrades(0, 0), shares(1)], reduces: false, ..three() }
-}
-
-/// Two readers on two sessions, of whom either may try to be alone; no fault, but one of the attempts may be given up.
-pub fn upgrading_both() -> World {
-    World {
-        name: "upgrading both",
-        contenders: vec![shares(0), upgrades(0, 0), shares(1), upgrades(2, 1)],
-        ..upgrading()
-    }
-}
-
-/// A reader that may try to be alone, and a writer; one connection is lost.
-pub fn upgrading_cut_off() -> World {
-    World {
-        name: "upgrading cut off",
-        contenders: vec![shares(0), upgrades(0, 0), waits(1)],
-        reduces: false,
-        ..three_cut_off()
-    }
-}
-
-/// As [`upgrading_cut_off`], with a session of its own for the attempt, and one meddling in the tree or one session ended by force.
-pub fn upgrading_meddled_with() -> World {
-    World {
-        name: "upgrading meddled with",
-        contenders: vec![shares(0), upgrades(0, 1), waits(1)],
-        reduces: false,
-        ..three_meddled_with()
-    }
-}
-
 /// What is checked against deliberate defects, in seconds, also without optimisation.
 pub fn smalls() -> Vec<Counted> {
     vec![
@@ -426,12 +358,4 @@ fn shares_late(session: u8) -> Setup {
 
 fn begins_late(session: u8) -> Setup {
     Setup { starts_late: true, ..waits(session) }
-}
-
-fn downgrades(session: u8) -> Setup {
-    Setup { converts: Converts::Downgrades, ..waits(session) }
-}
-
-fn upgrades(share: u8, session: u8) -> Setup {
-    Setup { converts: Converts::Upgrades(share), patience: Patience::Try, starts_late: true, ..waits(session) }
 }
