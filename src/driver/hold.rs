@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
-use super::Share;
+use super::Claim;
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
@@ -69,8 +69,8 @@ impl Hold {
     }
 
     /// The node itself, and the session that owns it.
-    pub(crate) fn share(&self) -> Share {
-        Share { node: self.node, session: self.session.store().id() }
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { node: self.node, session: self.session.store().id() }
     }
 
     pub(crate) fn node_path(&self) -> &str {

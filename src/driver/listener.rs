@@ -13,6 +13,7 @@ use crate::error::{Error, LossReason};
 use crate::queue::{Event, Failure, Proof};
 use crate::session::Era;
 use crate::store::OwnNode;
+use crate::token::FencingToken;
 
 /// Who wants to know.
 pub(super) enum Listener {
@@ -93,14 +94,14 @@ impl Driver {
 
     pub(super) fn grant(&mut self, proof: Proof) {
         self.refusal = None;
-        self.token = self.machine.node().map(|node| node.token.as_i64());
+        self.token = self.earlier_token.or(self.machine.node().map(|node| node.token));
         // An outstanding request is a read that was overtaken: nobody needs its answer.
         self.outstanding = None;
         self.predecessor_watch = None;
         self.progress = None;
         let session = self.requests.session().clone();
         let waited = session.clock().now() - self.started;
-        info!(?proof, waited_ms = waited.as_millis(), token = self.token, "granted");
+        info!(?proof, waited_ms = waited.as_millis(), token = self.token.map(FencingToken::as_i64), "granted");
         if let Some(era) = session.validity().era() {
             return self.hand_over_hold(era);
         }
@@ -139,7 +140,7 @@ impl Driver {
             lock: self.requests.lock().clone(),
             node,
             node_path: self.requests.path_of(node),
-            token: node.token,
+            token: self.earlier_token.unwrap_or(node.token),
             session,
             era,
             held_until,
@@ -162,7 +163,7 @@ impl Driver {
         match std::mem::replace(&mut self.listener, Listener::Nobody) {
             // Whoever waits for a downgrade is told as well, since its sender is dropped.
             Listener::Guard { loss, since, .. } => {
-                warn!(%reason, held_ms = held(since).as_millis(), token = self.token, "lost");
+                warn!(%reason, held_ms = held(since).as_millis(), token = self.token.map(FencingToken::as_i64), "lost");
                 loss.send_replace(Some(reason));
             }
             Listener::Releasing { request, .. } => {
@@ -216,7 +217,7 @@ impl Driver {
 
     pub(super) fn downgraded(&mut self) {
         let Some(node) = self.machine.node() else { return };
-        info!(node = %node.sequence.node_name(), token = self.token, "shares the lock from now on");
+        info!(node = %node.sequence.node_name(), token = self.token.map(FencingToken::as_i64), "shares the lock from now on");
         self.answer_downgrade(Ok((node, self.requests.path_of(node))));
     }
 

@@ -5,6 +5,7 @@
 //! learns that nobody listens any more, and cleans up, over a reconnect if need be. The same holds for a guard that
 //! is dropped on another thread, in a panic, or outside any runtime.
 
+mod claim;
 mod hold;
 mod listener;
 mod progress;
@@ -19,6 +20,7 @@ use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, error, info, warn};
 
+pub(crate) use self::claim::{Claim, Earlier};
 pub(crate) use self::hold::Hold;
 use self::listener::Listener;
 pub use self::progress::Progress;
@@ -30,8 +32,9 @@ use crate::path::{LockPath, QueuePath};
 use crate::pauses;
 use crate::queue::{Action, Event, Limits, Machine, Mode, Patience};
 use crate::session::{Pool, Seat};
-use crate::store::{Change, OwnNode, SessionId, SessionState, StoreError, WatchEvent};
+use crate::store::{Change, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
+use crate::token::FencingToken;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -47,7 +50,10 @@ pub(crate) struct Attempt {
     pub(crate) ticket: Ticket,
     pub(crate) mode: Mode,
     pub(crate) patience: Patience,
-    pub(crate) share: Option<Share>,
+    /// What its owner has already, and gives up for the lock.
+    pub(crate) share: Option<Claim>,
+    /// The node whose place it takes over.
+    pub(crate) earlier: Option<Earlier>,
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
     pub(crate) pool: Weak<Pool>,
@@ -56,13 +62,6 @@ pub(crate) struct Attempt {
     /// Whether the hold ends when the session was not confirmed in time: not where nobody relies on it.
     pub(crate) lapses: bool,
     pub(crate) progress: Option<ProgressOptions>,
-}
-
-/// What an attempt's owner has already, and gives up for the lock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
-    pub(crate) node: OwnNode,
-    pub(crate) session: SessionId,
 }
 
 /// Starts an attempt. Dropping the receiver cancels it; a hold that nobody received is released.
@@ -96,8 +95,10 @@ struct Driver {
     refusal: Option<(&'static str, StoreError)>,
     /// An event that may rest on something which news of the own node would refute.
     held_back: Option<Event>,
+    /// The token that stays with the place that was taken over.
+    earlier_token: Option<FencingToken>,
     /// The token of the grant.
-    token: Option<i64>,
+    token: Option<FencingToken>,
     seat: Seat,
 }
 
@@ -120,6 +121,7 @@ impl Driver {
                 attempt.mode,
                 &attempt.ticket,
                 attempt.share,
+                attempt.earlier,
             )),
             listener: Listener::Waiter(outcome),
             outstanding: None,
@@ -135,6 +137,7 @@ impl Driver {
             progress,
             refusal: None,
             held_back: None,
+            earlier_token: attempt.earlier.map(|earlier| earlier.token),
             token: None,
             seat: attempt.seat,
         }
@@ -273,7 +276,8 @@ impl Driver {
             }
             Action::Locate => {
                 info!("finding out whether the lock is shared by now");
-                self.outstanding = Some(Box::pin(async move { requests.locate().await }));
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.locate(own).await }));
             }
             Action::Downgraded => {
                 // They are on the node that is gone.

@@ -1,17 +1,19 @@
 //! The machine's requests, each turned into a call of the store and the event that answers it.
 
+mod replacing;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::warn;
 
-use super::{BoxFuture, Share};
+use super::{BoxFuture, Claim, Earlier};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
 use crate::session::{Pool, Session};
-use crate::store::{Change, Departure, Node, OwnNode, SessionId, StoreError, StoreErrorKind, Value, WatchEvent};
+use crate::store::{Change, Departure, Node, OwnNode, StoreError, StoreErrorKind, Value, WatchEvent};
 use crate::ticket::Ticket;
 
 /// How often an overloaded server is asked again.
@@ -48,7 +50,10 @@ pub(super) struct Requests {
     queue: QueuePath,
     mode: Mode,
     ticket: Vec<u8>,
-    share: Option<Share>,
+    /// The share that is given up for the lock.
+    share: Option<Claim>,
+    /// The node whose place is taken over.
+    earlier: Option<Earlier>,
 }
 
 impl Requests {
@@ -59,9 +64,10 @@ impl Requests {
         queue: QueuePath,
         mode: Mode,
         ticket: &Ticket,
-        share: Option<Share>,
+        share: Option<Claim>,
+        earlier: Option<Earlier>,
     ) -> Self {
-        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes(), share }
+        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes(), share, earlier }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -81,6 +87,9 @@ impl Requests {
     }
 
     pub(super) async fn enter(&self) -> Answer {
+        if let Some(earlier) = self.earlier {
+            return self.take_over(earlier).await;
+        }
         let reply = self
             .while_overloaded(|| self.session.write(self.session.store().enter(&self.queue, self.mode, &self.ticket)));
         match reply.await {
@@ -257,47 +266,23 @@ impl Requests {
     }
 
     pub(super) async fn confirm(&self, own: OwnNode) -> Answer {
-        let session = self.session.store().id();
-        match self.is_there(own, session).await {
+        match self.is_there(Claim { node: own, session: self.session.store().id() }).await {
             Ok(true) => {}
             Ok(false) => return Event::Verified { exists: false }.into(),
             Err(error) => return self.failed("look at the own node", error).await,
         }
         let Some(share) = self.share else { return Event::Verified { exists: true }.into() };
-        match self.is_there(share.node, share.session).await {
+        match self.is_there(share).await {
             Ok(true) => Event::Verified { exists: true }.into(),
             Ok(false) => Event::ShareGone.into(),
             Err(error) => self.failed("look at the share's node", error).await,
         }
     }
 
-    async fn is_there(&self, node: OwnNode, session: SessionId) -> Result<bool, StoreError> {
-        let name = node.sequence.node_name();
+    async fn is_there(&self, claim: Claim) -> Result<bool, StoreError> {
+        let name = claim.node.sequence.node_name();
         let reply = self.while_overloaded(|| self.session.read(self.session.store().inspect(&self.queue, &name)));
-        Ok(reply.await?.is_some_and(|found| found.owner == Some(session) && found.token == node.token))
-    }
-
-    pub(super) async fn downgrade(&self, own: OwnNode) -> Answer {
-        // Not repeated here: by the time of a repetition, the name may be another's.
-        let store = self.session.store();
-        match self.session.write(store.downgrade(&self.queue, own.sequence, &self.ticket)).await {
-            Ok(node) => Event::Downgraded(node).into(),
-            // Executed before and not answered, or deleted by somebody else: a look tells.
-            Err(error) if error.kind() == StoreErrorKind::NoNode => Event::Unknown.into(),
-            Err(error) => self.failed("put a shared node in place of the exclusive one", error).await,
-        }
-    }
-
-    pub(super) async fn locate(&self) -> Answer {
-        loop {
-            let answer = self.recover().await;
-            if answer.event != Event::Refused {
-                return answer;
-            }
-            // Somebody may be waiting for this contender, and nobody else can tell which node to delete.
-            tokio::time::sleep(STUBBORN_PAUSE).await;
-            self.close_if_abandoned().await;
-        }
+        Ok(reply.await?.is_some_and(|found| claim.is_of(&found)))
     }
 
     /// Deletes a second node of this attempt, however long that takes: it would block the queue.
@@ -319,7 +304,7 @@ impl Requests {
     }
 
     fn is_own(&self, own: OwnNode, node: &Node) -> bool {
-        node.owner == Some(self.session.store().id()) && node.token == own.token
+        Claim { node: own, session: self.session.store().id() }.is_of(node)
     }
 
     async fn failed(&self, operation: &'static str, error: StoreError) -> Answer {

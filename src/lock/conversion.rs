@@ -149,6 +149,6 @@ impl ReadGuard {
             options = options.hold_at_most(held_until.saturating_since(hold.session().clock().now()));
         }
         // Until the lock is granted, the share is held: the store compares its node.
-        self.mutex.try_acquire_for(hold.share(), options).await
+        self.mutex.try_acquire_for(hold.claim(), options).await
     }
 }

@@ -10,7 +10,7 @@ use super::contend::{self, Entry};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
-use crate::driver::Share;
+use crate::driver::{Claim, Earlier};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Mode, Patience, Sequence, sort_children};
@@ -129,7 +129,7 @@ impl Mutex {
     }
 
     /// Takes the lock alone in place of a share of it, if that is all there is in its queue; `None` if it is not.
-    pub(super) async fn try_acquire_for(&self, share: Share, options: AcquireOptions) -> Result<Option<Guard>, Error> {
+    pub(super) async fn try_acquire_for(&self, share: Claim, options: AcquireOptions) -> Result<Option<Guard>, Error> {
         // Whoever shares the lock with it, or waits for it: none of them is to be made to wait for nothing.
         if self.has_contender(|other| *other != share.node.sequence).await? {
             return Ok(None);
@@ -150,7 +150,7 @@ impl Mutex {
     async fn contend_now(
         &self,
         mode: Mode,
-        share: Option<Share>,
+        share: Option<Claim>,
         options: AcquireOptions,
     ) -> Result<Option<Guard>, Error> {
         match self.contend(mode, Patience::Try, share, options).await {
@@ -224,26 +224,37 @@ impl Mutex {
             .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
+    /// Waits in the place of an earlier node of the same user; [`Error::Removed`] if that is gone.
+    pub(crate) async fn take_over(&self, earlier: Earlier, options: AcquireOptions) -> Result<Guard, Error> {
+        let entry = Entry { earlier: Some(earlier), ..self.entry(Mode::Exclusive, Patience::Wait, options) };
+        contend::contend(&self.shared, entry).await.map(Guard::new)
+    }
+
     async fn contend(
         &self,
         mode: Mode,
         patience: Patience,
-        share: Option<Share>,
-        mut options: AcquireOptions,
+        share: Option<Claim>,
+        options: AcquireOptions,
     ) -> Result<Guard, Error> {
-        let entry = Entry {
+        let entry = Entry { share, ..self.entry(mode, patience, options) };
+        contend::contend(&self.shared, entry).await.map(Guard::new)
+    }
+
+    fn entry(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Entry<'_> {
+        Entry {
             lock: &self.path,
             queue: &self.queue,
             ticket: self.shared.new_ticket(),
             mode,
             patience,
-            share,
+            share: None,
+            earlier: None,
             limits: self.shared.limits,
             hold_limit: options.hold_limit(),
             lapses: true,
             progress: options.take_progress(),
-        };
-        contend::contend(&self.shared, entry).await.map(Guard::new)
+        }
     }
 }
 

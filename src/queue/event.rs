@@ -13,7 +13,7 @@ pub enum Event {
     QueueMissing,
     /// Answer to [`Action::MakeQueue`].
     QueueMade,
-    /// Answer to [`Action::Recover`] and [`Action::Locate`]: all nodes of this attempt.
+    /// Answer to [`Action::Recover`] and [`Action::Locate`]: the nodes of this attempt.
     Recovered(Vec<OwnNode>),
     /// Answer to [`Action::Survey`]: the numbers of all contenders, in any order.
     Surveyed(Vec<Sequence>),
@@ -119,7 +119,7 @@ pub enum Action {
     Released,
     /// Put a shared node with the same number in place of the own one, in one transaction.
     Downgrade,
-    /// After a write barrier, find the nodes of this attempt, again and again until there is an answer.
+    /// After a write barrier, find the own node, or the one that has come in its place, again and again until there is an answer.
     Locate,
     /// Tell the holder: the lock is shared from now on.
     Downgraded,

@@ -3,8 +3,8 @@
 //! Each check is an async function over a [`Harness`], and panics with what was violated. [`check_all`] runs all of
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
-pub mod downgrade;
 pub mod members;
+pub mod replace;
 pub mod values;
 
 use std::sync::Arc;
@@ -59,8 +59,8 @@ pub async fn check_all(harness: &dyn Harness) {
     a_closed_session_has_ended(harness).await;
     a_session_that_was_given_up_says_why(harness).await;
     touching_and_barriers_succeed(harness).await;
-    downgrade::check_all(harness).await;
     members::check_all(harness).await;
+    replace::check_all(harness).await;
     values::check_all(harness).await;
 }
 

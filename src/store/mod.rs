@@ -134,14 +134,15 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// found another node; nothing has changed then.
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError>;
 
-    /// Puts a shared node with the same number and this ticket in place of the session's own exclusive node, in one transaction,
-    /// and tells the new node. A watch on the old one fires once, with [`Change::Deleted`].
+    /// Puts an ephemeral node of this session, with the same number, this mode and this ticket, in the place of another node, its own
+    /// or anybody's, in one transaction; tells the new node. A watch on the old one fires once, with [`Change::Deleted`].
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::NoNode`] if the own node is gone, [`StoreErrorKind::NodeExists`] if something has the new one's name;
+    /// [`StoreErrorKind::NoNode`] if the old node is gone, [`StoreErrorKind::NodeExists`] if something else has the new one's name;
     /// nothing has changed then.
-    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError>;
+    async fn replace(&self, queue: &QueuePath, old: Sequence, mode: Mode, ticket: &[u8])
+    -> Result<OwnNode, StoreError>;
 
     /// A write without effect that goes through the quorum. Once it is acknowledged, every earlier request of this
     /// session has been executed or never will be, and the session was alive when it was executed.

@@ -81,10 +81,31 @@ async fn a_lost_request_or_reply_to_a_downgrade_is_found_out() {
         let bed = Bed::new().await;
         let lock = bed.locks.rw_lock("/a").expect("a path");
         let writer = lock.write().await.expect("free");
-        bed.memory.lose_next(bed.memory.sessions()[0], Request::Downgrade, loss);
+        bed.memory.lose_next(bed.memory.sessions()[0], Request::Replace, loss);
         let reader = soon(writer.downgrade()).await.expect("downgraded");
         assert!(reader.is_valid());
         assert!(lock.try_read().await.expect("no error").is_some(), "{loss:?}");
+        reader.release().await.expect("released");
+        bed.until_nodes("/a", 0).await;
+    }
+}
+
+/// Whoever overwrites the ticket does not make a node another's.
+#[tokio::test]
+async fn a_node_that_a_stranger_wrote_to_is_found_as_well() {
+    for loss in [None, Some(Loss::Request), Some(Loss::Reply)] {
+        let bed = Bed::new().await;
+        let lock = bed.locks.rw_lock("/a").expect("a path");
+        let writer = lock.write().await.expect("free");
+        bed.memory.write(writer.node_path(), b"a stranger was here".to_vec());
+        // In doubt about its node, it looks before it replaces it.
+        bed.memory.disconnect(bed.memory.sessions()[0]);
+        bed.memory.reconnect(bed.memory.sessions()[0]);
+        if let Some(loss) = loss {
+            bed.memory.lose_next(bed.memory.sessions()[0], Request::Replace, loss);
+        }
+        let reader = soon(writer.downgrade()).await.expect("downgraded");
+        assert!(reader.is_valid(), "{loss:?}");
         reader.release().await.expect("released");
         bed.until_nodes("/a", 0).await;
     }
@@ -97,7 +118,7 @@ async fn a_downgrade_that_nobody_waits_for_any_more_leaves_nothing() {
         let lock = bed.locks.rw_lock("/a").expect("a path");
         let writer = lock.write().await.expect("free");
         if let Some(loss) = loss {
-            bed.memory.lose_next(bed.memory.sessions()[0], Request::Downgrade, loss);
+            bed.memory.lose_next(bed.memory.sessions()[0], Request::Replace, loss);
         }
         let mut downgrade = Box::pin(writer.downgrade());
         // Polled once: it is asked for.

@@ -131,8 +131,14 @@ impl Session for TappedSession {
         self.session.leave(queue, name, departure).await
     }
 
-    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
-        self.session.downgrade(queue, own, ticket).await
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        self.session.replace(queue, old, mode, ticket).await
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {

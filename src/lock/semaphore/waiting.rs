@@ -109,6 +109,7 @@ impl Semaphore {
             mode,
             patience,
             share: None,
+            earlier: None,
             limits: Limits { make_queue_max, ..self.shared.limits },
             hold_limit: None,
             lapses: is_for_permits,

@@ -177,12 +177,18 @@ impl Session for MemorySession {
         .await
     }
 
-    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
-        self.request(Request::Downgrade, |tree| {
-            let shared = Sequence::new(own.as_i32(), Mode::Shared);
-            let (old, new) = (queue.join(&own.node_name()), queue.join(&shared.node_name()));
-            let zxid = tree.replace_ephemeral(self.id, &old, &new, ticket.to_vec())?;
-            Ok(OwnNode { sequence: shared, token: FencingToken::from(zxid) })
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        self.request(Request::Replace, |tree| {
+            let new = Sequence::new(old.as_i32(), mode);
+            let (old_path, new_path) = (queue.join(&old.node_name()), queue.join(&new.node_name()));
+            let zxid = tree.replace(&old_path, &new_path, self.id, ticket.to_vec())?;
+            Ok(OwnNode { sequence: new, token: FencingToken::from(zxid) })
         })
         .await
     }

@@ -161,16 +161,10 @@ impl Tree {
         Ok((sequence, self.zxid, has_siblings))
     }
 
-    /// Deletes a node and creates an ephemeral one beside it, at one moment; tells the zxid.
-    pub(super) fn replace_ephemeral(
-        &mut self,
-        owner: SessionId,
-        old: &str,
-        new: &str,
-        data: Vec<u8>,
-    ) -> Result<i64, StoreError> {
+    /// Deletes a node and creates an ephemeral one beside it or of the same name, at one moment; tells the zxid.
+    pub(super) fn replace(&mut self, old: &str, new: &str, owner: SessionId, data: Vec<u8>) -> Result<i64, StoreError> {
         self.check(old, None)?;
-        if self.nodes.contains_key(new) {
+        if old != new && self.nodes.contains_key(new) {
             return Err(StoreErrorKind::NodeExists.into());
         }
         self.delete(old, None)?;

@@ -4,7 +4,7 @@
 //! docs/PROTOCOL.md, "The client crate".
 
 mod diagnosis;
-mod downgrade;
+mod replace;
 mod session;
 mod states;
 mod values;

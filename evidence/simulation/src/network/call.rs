@@ -32,7 +32,7 @@ pub(super) enum Call {
     Watch { queue: QueuePath, name: String, asker: Weak<()> },
     WatchMembers { queue: QueuePath, asker: Weak<()> },
     Leave { queue: QueuePath, name: String, form: Leave },
-    Downgrade { queue: QueuePath, own: Sequence, ticket: Vec<u8> },
+    Replace { queue: QueuePath, old: Sequence, mode: Mode, ticket: Vec<u8> },
     WriteBarrier,
     Touch,
     Commit { own: String, operations: Vec<Operation> },
@@ -89,7 +89,7 @@ pub(super) enum Answer {
     Value(Option<Value>),
     WatchedValue(Option<Value>, oneshot::Receiver<Change>),
     Version(i32),
-    Downgraded(OwnNode),
+    Replaced(OwnNode),
 }
 
 /// A request by its kind.
@@ -103,7 +103,7 @@ pub(crate) enum CallKind {
     Watch,
     WatchMembers,
     Leave,
-    Downgrade,
+    Replace,
     WriteBarrier,
     Touch,
     Commit,
@@ -120,7 +120,7 @@ impl CallKind {
             CallKind::Enter
                 | CallKind::MakeQueue
                 | CallKind::Leave
-                | CallKind::Downgrade
+                | CallKind::Replace
                 | CallKind::WriteBarrier
                 | CallKind::Commit
                 | CallKind::WriteValue
@@ -133,7 +133,7 @@ impl Call {
     pub(super) fn name(&self) -> String {
         match self {
             Call::Inspect { name, .. } | Call::Watch { name, .. } | Call::Leave { name, .. } => name.clone(),
-            Call::Downgrade { own, .. } => own.node_name(),
+            Call::Replace { old, .. } => old.node_name(),
             Call::Commit { own, .. } => own.clone(),
             Call::ReadValue { path } | Call::WatchValue { path, .. } | Call::WriteValue { path, .. } => {
                 path.to_string()
@@ -152,7 +152,7 @@ impl Call {
             Call::Watch { .. } => CallKind::Watch,
             Call::WatchMembers { .. } => CallKind::WatchMembers,
             Call::Leave { .. } => CallKind::Leave,
-            Call::Downgrade { .. } => CallKind::Downgrade,
+            Call::Replace { .. } => CallKind::Replace,
             Call::WriteBarrier => CallKind::WriteBarrier,
             Call::Touch => CallKind::Touch,
             Call::Commit { .. } => CallKind::Commit,

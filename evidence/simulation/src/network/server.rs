@@ -119,13 +119,13 @@ impl World {
                     Answer::Done
                 })
             }
-            Call::Downgrade { queue, own, ticket } => {
-                let node = self.book.node_at(queue.as_str(), &own.node_name());
-                at_once(session.downgrade(queue, *own, ticket)).map(|downgraded| {
+            Call::Replace { queue, old, mode, ticket } => {
+                let node = self.book.node_at(queue.as_str(), &old.node_name());
+                at_once(session.replace(queue, *old, *mode, ticket)).map(|new| {
                     if let Some((lock, token)) = node {
-                        self.downgraded(lock, token, downgraded, id, request);
+                        self.replaced(lock, token, new, id, request);
                     }
-                    Answer::Downgraded(downgraded)
+                    Answer::Replaced(new)
                 })
             }
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
@@ -270,16 +270,16 @@ impl World {
         Answer::Done
     }
 
-    /// A shared node has come in place of an exclusive one.
-    fn downgraded(&mut self, lock: Lock, token: Token, shared: OwnNode, id: SessionId, request: &Request) {
+    /// A node has come in the place of another: a shared one in that of the same attempt's exclusive one, if all is well.
+    fn replaced(&mut self, lock: Lock, token: Token, new: OwnNode, id: SessionId, request: &Request) {
         let attempt = request.sender;
         if self.book.attempt_of(lock, token) == attempt {
             return self.book.downgraded(lock, token);
         }
         // By its name, another's was replaced.
         self.removed(lock, token, Remover::Session(id.0), Some(request));
-        let (token, number) = (shared.token.as_i64(), shared.sequence.as_i32());
-        self.book.created(lock, token, Node { number, session: id, mode: Mode::Shared, attempt });
+        let (token, number) = (new.token.as_i64(), new.sequence.as_i32());
+        self.book.created(lock, token, Node { number, session: id, mode: new.sequence.mode(), attempt });
         self.observe(Fact::Created { lock, token, number, session: id.0 });
     }
 

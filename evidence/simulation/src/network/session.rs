@@ -202,9 +202,15 @@ impl Session for SimSession {
         self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), form }).await
     }
 
-    async fn downgrade(&self, queue: &QueuePath, own: Sequence, ticket: &[u8]) -> Result<OwnNode, StoreError> {
-        match self.call(Call::Downgrade { queue: queue.clone(), own, ticket: ticket.to_vec() }).await? {
-            Answer::Downgraded(node) => Ok(node),
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        match self.call(Call::Replace { queue: queue.clone(), old, mode, ticket: ticket.to_vec() }).await? {
+            Answer::Replaced(node) => Ok(node),
             other => mismatch(&other),
         }
     }

@@ -1,4 +1,4 @@
-//! Putting a shared node in place of an exclusive one.
+//! Putting an own node in the place of another.
 
 use zookeeper_client as zk;
 
@@ -14,19 +14,20 @@ pub(super) async fn replace(
     client: &zk::Client,
     acls: &[zk::Acl],
     queue: &QueuePath,
-    own: Sequence,
+    old: Sequence,
+    mode: Mode,
     ticket: &[u8],
 ) -> Result<OwnNode, StoreError> {
     // By the time a connection is back, the name may be another's: the caller makes sure first.
     if client.state() != zk::SessionState::SyncConnected {
         return Err(StoreErrorKind::Unknown.into());
     }
-    let sequence = Sequence::new(own.as_i32(), Mode::Shared);
+    let sequence = Sequence::new(old.as_i32(), mode);
     let path = queue.join(&sequence.node_name());
     let committed = {
         let mut writer = client.new_multi_writer();
         let options = zk::CreateMode::Ephemeral.with_acls(zk::Acls::new(acls));
-        writer.add_delete(&queue.join(&own.node_name()), None).map_err(store_error)?;
+        writer.add_delete(&queue.join(&old.node_name()), None).map_err(store_error)?;
         writer.add_create(&path, ticket, &options).map_err(store_error)?;
         writer.commit().await
     };
