@@ -23,7 +23,8 @@ pub struct Contender {
     pub role: Role,
     /// Its number in the queue, and whether it shares the lock.
     pub sequence: Sequence,
-    /// Its fencing token, should it be granted.
+    /// The token of its node: its fencing token, should it be granted, unless it has come in the place of an earlier node, whose token
+    /// it keeps then (a downgraded writer, a leadership that was resumed).
     pub token: FencingToken,
     /// The session that owns its node.
     pub session: Option<SessionId>,

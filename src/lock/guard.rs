@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::transaction::Transaction;
 use crate::clock::Timestamp;
-use crate::driver::Hold;
+use crate::driver::{Claim, Hold};
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
 use crate::session::Session;
@@ -56,6 +56,11 @@ impl Guard {
 
     pub(super) fn hold(&self) -> &Hold {
         &self.hold
+    }
+
+    /// The holder's node, and the session that owns it.
+    pub(crate) fn claim(&self) -> Claim {
+        self.hold.claim()
     }
 
     pub(super) fn into_hold(self) -> Hold {

@@ -16,7 +16,7 @@ mod optimistic;
 mod reentrant;
 mod release_requests;
 
-pub use self::election::{Election, Leader, Leadership, Observer};
+pub use self::election::{Election, Leader, Leadership, Observer, Resumption};
 pub use self::folded::{FoldedGuard, FoldedMutex};
 pub use self::multi::{MultiGuard, MultiLock};
 pub use self::optimistic::{Snapshot, UpdateOptions, Versioned};

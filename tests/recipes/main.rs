@@ -10,5 +10,6 @@ mod hold_limit;
 mod multi;
 mod reentrant;
 mod release_requests;
+mod resuming;
 mod rw_lock;
 mod semaphore;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::proclaiming::{self, Next, Outcome};
 use super::record::{self, Leader};
+use super::resumption::Resumption;
 use crate::error::Error;
 use crate::lock::Guard;
 use crate::path::LockPath;
@@ -52,8 +53,7 @@ impl Leadership {
         record::check_size(&payload)?;
         let _one_at_a_time = self.proclaiming.lock().await;
         let (token, identity) = (self.guard.fencing_token(), self.identity.clone());
-        let leader = Leader::new(self.guard.node_path(), token, identity, payload);
-        let data = leader.expect("a guard's node is a contender's").to_bytes();
+        let data = Leader::new(self.guard.claim().node, token, identity, payload).to_bytes();
         loop {
             let transaction = self.guard.transaction().set_data(self.record.as_str(), data.clone(), None);
             let executed = self.guard.protect(transaction.commit()).await?;
@@ -64,6 +64,11 @@ impl Leadership {
                 Next::Repeat => tokio::time::sleep(UNKNOWN_PAUSE).await,
             }
         }
+    }
+
+    /// What the next run of this process needs to go on leading; see [`Election::resume`](super::Election::resume).
+    pub fn resumption(&self) -> Resumption {
+        Resumption::new(self.guard.path(), self.guard.claim(), self.guard.fencing_token())
     }
 
     /// Ends the leadership and waits until that is certain.

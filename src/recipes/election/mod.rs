@@ -18,6 +18,7 @@ mod leadership;
 mod observer;
 mod proclaiming;
 mod record;
+mod resumption;
 mod watching;
 
 use std::fmt;
@@ -30,8 +31,9 @@ use tracing::{info, warn};
 pub use self::leadership::Leadership;
 pub use self::observer::Observer;
 pub use self::record::Leader;
+pub use self::resumption::Resumption;
 use crate::error::{Error, Retry};
-use crate::lock::{AcquireOptions, Contender, Fairlock, Mutex};
+use crate::lock::{AcquireOptions, Contender, Fairlock, Guard, Mutex};
 use crate::path::LockPath;
 use crate::pauses;
 
@@ -125,11 +127,80 @@ impl Election {
         record::check_size(&payload)?;
         // One limit for both halves.
         let limit = options.take_timeout();
+        let guard = async { self.mutex.acquire_with(options).await };
+        self.lead(guard, limit, payload).await
+    }
+
+    /// Goes on with the leadership of an earlier run of this process, which has ended without resigning, and proclaims the payload.
+    /// `None` if the earlier run's place is gone, because its session has timed out for example: then campaign.
+    ///
+    /// As long as the earlier run's session lives (up to the session timeout after it has ended), its place is taken over in one
+    /// transaction: nobody else leads in between, and candidates go on waiting. The [fencing token](crate::FencingToken) is that
+    /// of before. Observers see that nobody leads until the payload is proclaimed, or the leader's new payload at once.
+    ///
+    /// **The earlier run must have ended.** If it goes on, paused or cut off, both lead until it is connected and told that its node
+    /// is gone, or until its own clock says that it may not rely on it, and no resource can tell them apart. Where one cannot be sure, campaign.
+    ///
+    /// A run that wants to be resumed keeps [`Leadership::resumption`] in a file as soon as it leads. A crash leaves its node; so does
+    /// `std::process::exit` without dropping the leadership or the handle, which a planned restart may use.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
+    /// # use fairlock::{Fairlock, recipes::Resumption, store::memory::Memory};
+    /// # let store = Memory::new();
+    /// # let earlier_run = Fairlock::builder().open(store.clone()).await?;
+    /// # let earlier = earlier_run.election("/scheduler")?.campaign("first run").await?;
+    /// # let (file, token) = (earlier.resumption().to_string(), earlier.fencing_token());
+    /// # let locks = Fairlock::builder().open(store.clone()).await?;
+    /// let election = locks.election("/scheduler")?;
+    /// let resumption: Resumption = file.parse()?;
+    /// let leadership = match election.resume(&resumption, "second run").await? {
+    ///     Some(leadership) => leadership,
+    ///     None => election.campaign("second run").await?,
+    /// };
+    /// // Keep leadership.resumption() in the file.
+    /// # assert_eq!(leadership.fencing_token(), token);
+    /// # drop(earlier); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::campaign`], and [`Error::InvalidConfig`] if the resumption is of another election.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the earlier run's place as it was, or ends the leadership if it was taken over already.
+    pub async fn resume(
+        &self,
+        resumption: &Resumption,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<Option<Leadership>, Error> {
+        let payload = payload.into();
+        record::check_size(&payload)?;
+        if resumption.path() != self.path() {
+            let reason =
+                format!("the resumption is of {}, and this is the election {}", resumption.path(), self.path());
+            return Err(Error::InvalidConfig { reason });
+        }
+        let guard = self.mutex.take_over(resumption.earlier(), AcquireOptions::default());
+        match self.lead(guard, None, payload).await {
+            Ok(leadership) => Ok(Some(leadership)),
+            Err(Error::Removed { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leads once there is a guard, and proclaims the payload.
+    async fn lead(
+        &self,
+        guard: impl Future<Output = Result<Guard, Error>>,
+        limit: Option<Duration>,
+        payload: Vec<u8>,
+    ) -> Result<Leadership, Error> {
         let elected = async {
-            let guard = self.mutex.acquire_with(options).await?;
-            let leadership = Leadership::new(guard, self.record.clone(), self.mutex.identity().clone());
+            let leadership = Leadership::new(guard.await?, self.record.clone(), self.mutex.identity().clone());
             leadership.proclaim(payload).await?;
-            Ok(leadership)
+            Ok::<_, Error>(leadership)
         };
         let leadership = match limit {
             None => elected.await?,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::watching::Names;
 use crate::error::Error;
 use crate::name::Sequence;
+use crate::store::OwnNode;
 use crate::ticket::Identity;
 use crate::token::FencingToken;
 
@@ -15,6 +16,8 @@ const PAYLOAD_BYTES_MAX: usize = 990_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leader {
     pub(super) sequence: Sequence,
+    /// The token of the node, which is another than that of the leadership if that was resumed.
+    node_token: FencingToken,
     token: FencingToken,
     identity: Identity,
     payload: Vec<u8>,
@@ -23,6 +26,8 @@ pub struct Leader {
 #[derive(Serialize, Deserialize)]
 struct Line {
     node: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node_token: Option<i64>,
     token: i64,
     leader: Identity,
 }
@@ -43,9 +48,8 @@ impl Leader {
         &self.payload
     }
 
-    pub(super) fn new(node_path: &str, token: FencingToken, identity: Identity, payload: Vec<u8>) -> Option<Self> {
-        let sequence = Sequence::of_node(node_path.rsplit('/').next()?)?;
-        Some(Self { sequence, token, identity, payload })
+    pub(super) fn new(node: OwnNode, token: FencingToken, identity: Identity, payload: Vec<u8>) -> Self {
+        Self { sequence: node.sequence, node_token: node.token, token, identity, payload }
     }
 
     /// What a record says; `None` if it says nothing that this library wrote.
@@ -57,11 +61,18 @@ impl Leader {
         if !line.leader.is_presentable() {
             return None;
         }
-        Self::new(&line.node, FencingToken::from(line.token), line.leader, payload.to_vec())
+        let sequence = Sequence::of_node(&line.node)?;
+        let node = OwnNode { sequence, token: FencingToken::from(line.node_token.unwrap_or(line.token)) };
+        Some(Self::new(node, FencingToken::from(line.token), line.leader, payload.to_vec()))
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let line = Line { node: self.sequence.node_name(), token: self.token.as_i64(), leader: self.identity.clone() };
+        let line = Line {
+            node: self.sequence.node_name(),
+            node_token: (self.node_token != self.token).then_some(self.node_token.as_i64()),
+            token: self.token.as_i64(),
+            leader: self.identity.clone(),
+        };
         let mut bytes = serde_json::to_vec(&line).expect("text and numbers can be written as JSON");
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.payload);
@@ -73,7 +84,7 @@ impl Names for Leader {
     type Token = FencingToken;
 
     fn token(&self) -> FencingToken {
-        self.token
+        self.node_token
     }
 }
 
@@ -91,7 +102,8 @@ mod tests {
 
     fn leader(payload: &[u8]) -> Leader {
         let identity = Identity::new("billing").expect("a name");
-        Leader::new("/a/_fairlock/lock-0000000007", FencingToken::from(99), identity, payload.to_vec()).expect("a node")
+        let node = OwnNode { sequence: 7.into(), token: FencingToken::from(99) };
+        Leader::new(node, node.token, identity, payload.to_vec())
     }
 
     #[test]
@@ -99,6 +111,15 @@ mod tests {
         for payload in [&b""[..], b"http://here\n\nand more", &[0, 255, 10, 10]] {
             assert_eq!(Leader::parse(&leader(payload).to_bytes()), Some(leader(payload)));
         }
+    }
+
+    #[test]
+    fn a_leadership_that_was_resumed_has_another_node_and_the_same_token() {
+        let node = OwnNode { sequence: 7.into(), token: FencingToken::from(120) };
+        let resumed = Leader::new(node, FencingToken::from(99), leader(b"").identity, b"p".to_vec());
+        let read = Leader::parse(&resumed.to_bytes()).expect("a record");
+        assert_eq!((read.fencing_token(), Names::token(&read)), (FencingToken::from(99), node.token));
+        assert_eq!(read, resumed);
     }
 
     #[test]

@@ -1,0 +1,133 @@
+//! What a process that is started again needs to go on leading: one line of text.
+//!
+//! # The argument
+//!
+//! The earlier run's node is there as long as its session lives. The next run puts a node of its own in its place, with the same
+//! number, in one transaction, and goes on from there like any contender: it makes sure that nobody is ahead. So nobody else
+//! leads in between, and whoever waits behind goes on waiting.
+//!
+//! The leadership keeps its token. The new node's would be higher than those of the candidates behind, and a resource that had
+//! seen it would refuse them later. So a resource cannot tell the two runs apart: the earlier one must have ended.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::driver::{Claim, Earlier};
+use crate::error::Error;
+use crate::name::Sequence;
+use crate::path::LockPath;
+use crate::store::{OwnNode, SessionId};
+use crate::token::FencingToken;
+
+/// Much longer than any that this library writes.
+const BYTES_MAX: usize = 8_192;
+
+/// What the next run of a leader needs to go on leading, made by [`Leadership::resumption`](super::Leadership::resumption).
+///
+/// It is written and read as one line of text, to be kept in a file of that host, say. It has no secret in it: whoever may write
+/// to the store may end the leadership anyway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    path: LockPath,
+    claim: OwnNode,
+    session: SessionId,
+    token: FencingToken,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    path: String,
+    node: String,
+    node_token: i64,
+    session: i64,
+    token: i64,
+}
+
+impl Resumption {
+    pub(super) fn new(path: &LockPath, claim: Claim, token: FencingToken) -> Self {
+        Self { path: path.clone(), claim: claim.node, session: claim.session, token }
+    }
+
+    /// The path of the election.
+    pub fn path(&self) -> &LockPath {
+        &self.path
+    }
+
+    /// The fencing token of the leadership.
+    pub fn fencing_token(&self) -> FencingToken {
+        self.token
+    }
+
+    pub(super) fn earlier(&self) -> Earlier {
+        Earlier { claim: Claim { node: self.claim, session: self.session }, token: self.token }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.len() > BYTES_MAX {
+            return None;
+        }
+        let line: Line = serde_json::from_str(text.trim()).ok()?;
+        let sequence = Sequence::of_node(&line.node).filter(|sequence| sequence.is_exclusive())?;
+        Some(Self {
+            path: LockPath::new(&line.path).ok()?,
+            claim: OwnNode { sequence, token: FencingToken::from(line.node_token) },
+            session: SessionId(line.session),
+            token: FencingToken::from(line.token),
+        })
+    }
+}
+
+impl fmt::Display for Resumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = Line {
+            path: self.path.to_string(),
+            node: self.claim.sequence.node_name(),
+            node_token: self.claim.token.as_i64(),
+            session: self.session.0,
+            token: self.token.as_i64(),
+        };
+        f.write_str(&serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for Resumption {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| Error::InvalidConfig {
+            reason: "this is no resumption of a leadership; campaign instead, and write a new one".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resumption() -> Resumption {
+        let node = OwnNode { sequence: 7.into(), token: FencingToken::from(120) };
+        let path = LockPath::new("/scheduler").expect("a path");
+        Resumption::new(&path, Claim { node, session: SessionId(-5) }, FencingToken::from(99))
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_also_with_a_line_break() {
+        let text = resumption().to_string();
+        assert!(!text.contains('\n'));
+        assert_eq!(text.parse::<Resumption>().expect("a resumption"), resumption());
+        assert_eq!(format!("{text}\n").parse::<Resumption>().expect("a resumption"), resumption());
+    }
+
+    #[test]
+    fn what_is_no_resumption_is_refused() {
+        let good = resumption().to_string();
+        let long = format!("{good}{}", " ".repeat(BYTES_MAX));
+        let relative = good.replace("/scheduler", "scheduler");
+        let shared = good.replace("lock-", "read-");
+        for bad in ["", "{}", "lock-0000000007", &good[1..], &long, &relative, &shared] {
+            assert!(matches!(bad.parse::<Resumption>(), Err(Error::InvalidConfig { .. })), "{bad:?}");
+        }
+    }
+}
