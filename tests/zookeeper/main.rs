@@ -12,6 +12,9 @@ mod facts;
 mod link_delay;
 mod loss;
 mod lost_replies;
+mod on_server;
+#[path = "../recipe_contract/mod.rs"]
+mod recipe_contract;
 mod recipes;
 mod semaphore;
 mod sessions;
