@@ -1,7 +1,6 @@
 //! Where a case plays: a store that can be meddled with, processes with links that can be harmed, and who waits and holds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -83,7 +82,8 @@ pub(crate) struct Stage {
     pub(crate) kind: &'static Kind,
     pub(crate) path: String,
     observer: Process,
-    processes: AtomicUsize,
+    /// Kept to the end: what is given up must go by itself, and not with its session, or for want of a link.
+    processes: Mutex<Vec<Arc<Process>>>,
 }
 
 /// A process that contends.
@@ -107,7 +107,11 @@ pub(crate) struct Waiter {
 impl Stage {
     pub(crate) async fn new(ground: Box<dyn Ground>, kind: &'static Kind) -> Self {
         let (path, observer) = (ground.unused_path(), ground.process("observer", LONG_SESSION).await);
-        Self { ground, kind, path, observer, processes: AtomicUsize::new(0) }
+        Self { ground, kind, path, observer, processes: Mutex::default() }
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Vec<Arc<Process>>> {
+        self.processes.lock().expect("no panic")
     }
 
     /// A process that has not contended yet.
@@ -116,8 +120,9 @@ impl Stage {
     }
 
     pub(crate) async fn newcomer_with(&self, kind: &Kind, session_timeout: Duration) -> Member {
-        let name = format!("process-{}", self.processes.fetch_add(1, Ordering::SeqCst));
+        let name = format!("process-{}", self.processes().len());
         let process = Arc::new(self.ground.process(&name, session_timeout).await);
+        self.processes().push(process.clone());
         let lock = (kind.lock)(&process.locks, &self.path).expect("a good path");
         Member { name, process, lock }
     }
