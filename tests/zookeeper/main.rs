@@ -7,6 +7,7 @@ mod bed;
 mod cancellation;
 mod contract;
 mod counts;
+mod crashes;
 mod ensemble;
 mod facts;
 mod link_delay;

@@ -11,12 +11,12 @@ use crate::bed::{self, builder, raw};
 use crate::recipe_contract::stage::{Ground, Link, LostReply, Process, Step};
 use crate::recipe_contract::{check, promises, table};
 
-struct OnServer {
+pub(crate) struct OnServer {
     operator: zk::Client,
 }
 
 impl OnServer {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self { operator: raw(&bed::server().await.address()).await }
     }
 }
