@@ -22,6 +22,9 @@ const OFTEN: u32 = 8;
 
 type Made = Result<Arc<dyn Lock>, Error>;
 
+/// What comes of waiting.
+pub(crate) type Acquired = Result<Box<dyn Held>, Error>;
+
 /// A kind of holder.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
@@ -47,29 +50,29 @@ pub(crate) static ALL: [Kind; 10] = [
         rival: "writer",
         ..ALONE
     },
-    Kind { name: "leader", lock: Candidate::new, ..ALONE },
+    Kind { name: "leader", lock: Candidate::make, ..ALONE },
     Kind {
         name: "multi_lock",
-        lock: Several::new,
+        lock: Several::make,
         directories: &["/_fairlock", "-other/_fairlock"],
         nodes_held: 2,
         ..ALONE
     },
-    Kind { name: "reentrant", lock: Owner::new, ..ALONE },
-    Kind { name: "folded", lock: Folded::new, ..ALONE },
+    Kind { name: "reentrant", lock: Owner::make, ..ALONE },
+    Kind { name: "folded", lock: Folded::make, ..ALONE },
     Kind {
         name: "one_permit",
         company: Company::Permits(1),
-        lock: |locks, path| Permits::new(locks, path, 1),
+        lock: |locks, path| Permits::make(locks, path, 1),
         ..PERMITTED
     },
     Kind {
         name: "several_permits",
         company: Company::Permits(SEVERAL),
-        lock: |locks, path| Permits::new(locks, path, SEVERAL),
+        lock: |locks, path| Permits::make(locks, path, SEVERAL),
         ..PERMITTED
     },
-    Kind { name: "behind_the_trait", lock: Unknown::new, ..ALONE },
+    Kind { name: "behind_the_trait", lock: Unknown::make, ..ALONE },
 ];
 
 const ALONE: Kind = Kind {
@@ -132,17 +135,17 @@ impl Company {
 /// A handle. What a kind does not offer panics: the table leaves it out.
 #[async_trait]
 pub(crate) trait Lock: Send + Sync {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error>;
+    async fn acquire(&self) -> Acquired;
 
     async fn try_acquire(&self) -> Result<Option<Box<dyn Held>>, Error> {
         not_offered("a try")
     }
 
-    async fn acquire_timeout(&self, _limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, _limit: Duration) -> Acquired {
         not_offered("a timed form")
     }
 
-    async fn hold_at_most(&self, _limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, _limit: Duration) -> Acquired {
         not_offered("a limit to holding")
     }
 
@@ -217,7 +220,7 @@ fn held<H: Held + 'static>(held: H) -> Box<dyn Held> {
 
 #[async_trait]
 impl Lock for Mutex {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         Mutex::acquire(self).await.map(held)
     }
 
@@ -225,11 +228,11 @@ impl Lock for Mutex {
         Ok(Mutex::try_acquire(self).await?.map(held))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         Mutex::acquire_timeout(self, limit).await.map(held)
     }
 
-    async fn hold_at_most(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, limit: Duration) -> Acquired {
         self.acquire_with(AcquireOptions::default().hold_at_most(limit)).await.map(held)
     }
 
@@ -242,7 +245,7 @@ struct Writer(RwLock);
 
 #[async_trait]
 impl Lock for Writer {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.0.write().await.map(held)
     }
 
@@ -250,11 +253,11 @@ impl Lock for Writer {
         Ok(self.0.try_write().await?.map(held))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.0.write_timeout(limit).await.map(held)
     }
 
-    async fn hold_at_most(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, limit: Duration) -> Acquired {
         self.0.write_with(AcquireOptions::default().hold_at_most(limit)).await.map(held)
     }
 
@@ -267,7 +270,7 @@ struct Reader(RwLock);
 
 #[async_trait]
 impl Lock for Reader {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.0.read().await.map(held)
     }
 
@@ -275,11 +278,11 @@ impl Lock for Reader {
         Ok(self.0.try_read().await?.map(held))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.0.read_timeout(limit).await.map(held)
     }
 
-    async fn hold_at_most(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, limit: Duration) -> Acquired {
         self.0.read_with(AcquireOptions::default().hold_at_most(limit)).await.map(held)
     }
 
@@ -294,22 +297,22 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(locks: &Fairlock, path: &str) -> Made {
+    fn make(locks: &Fairlock, path: &str) -> Made {
         Ok(Arc::new(Self { election: locks.election(path)?, mutex: locks.mutex(path)? }))
     }
 }
 
 #[async_trait]
 impl Lock for Candidate {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.election.campaign("here").await.map(held)
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.election.campaign_with(AcquireOptions::default().timeout(limit), "here").await.map(held)
     }
 
-    async fn hold_at_most(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, limit: Duration) -> Acquired {
         self.election.campaign_with(AcquireOptions::default().hold_at_most(limit), "here").await.map(held)
     }
 
@@ -326,7 +329,7 @@ struct Several {
 }
 
 impl Several {
-    fn new(locks: &Fairlock, path: &str) -> Made {
+    fn make(locks: &Fairlock, path: &str) -> Made {
         let other = format!("{path}-other");
         // Given in the order in which they are not taken.
         let multi_lock = locks.multi_lock([other.as_str(), path])?;
@@ -336,7 +339,7 @@ impl Several {
 
 #[async_trait]
 impl Lock for Several {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.multi_lock.acquire().await.map(held)
     }
 
@@ -344,7 +347,7 @@ impl Lock for Several {
         Ok(self.multi_lock.try_acquire().await?.map(held))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.multi_lock.acquire_timeout(limit).await.map(held)
     }
 
@@ -363,7 +366,7 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(locks: &Fairlock, path: &str) -> Made {
+    fn make(locks: &Fairlock, path: &str) -> Made {
         let mutex = locks.mutex(path)?;
         Ok(Arc::new(Self { owner: mutex.reentrant(OFTEN as usize), mutex }))
     }
@@ -371,7 +374,7 @@ impl Owner {
 
 #[async_trait]
 impl Lock for Owner {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.owner.acquire().await.map(held)
     }
 
@@ -390,7 +393,7 @@ struct Folded {
 }
 
 impl Folded {
-    fn new(locks: &Fairlock, path: &str) -> Made {
+    fn make(locks: &Fairlock, path: &str) -> Made {
         let mutex = locks.mutex(path)?;
         Ok(Arc::new(Self { folded: mutex.folded(OFTEN), mutex }))
     }
@@ -398,11 +401,11 @@ impl Folded {
 
 #[async_trait]
 impl Lock for Folded {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.folded.acquire().await.map(held)
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.folded.acquire_timeout(limit).await.map(held)
     }
 
@@ -417,14 +420,14 @@ struct Permits {
 }
 
 impl Permits {
-    fn new(locks: &Fairlock, path: &str, count: u32) -> Made {
+    fn make(locks: &Fairlock, path: &str, count: u32) -> Made {
         Ok(Arc::new(Self { semaphore: locks.semaphore(path, PERMITS)?, count }))
     }
 }
 
 #[async_trait]
 impl Lock for Permits {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         self.semaphore.acquire_many(self.count).await.map(held)
     }
 
@@ -432,11 +435,11 @@ impl Lock for Permits {
         Ok(self.semaphore.try_acquire_many(self.count).await?.map(held))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         self.semaphore.acquire_timeout(self.count, limit).await.map(held)
     }
 
-    async fn hold_at_most(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn hold_at_most(&self, limit: Duration) -> Acquired {
         self.semaphore.acquire_with(self.count, AcquireOptions::default().hold_at_most(limit)).await.map(held)
     }
 
@@ -457,7 +460,7 @@ struct Unknown {
 }
 
 impl Unknown {
-    fn new(locks: &Fairlock, path: &str) -> Made {
+    fn make(locks: &Fairlock, path: &str) -> Made {
         let mutex = locks.mutex(path)?;
         Ok(Arc::new(Self { lock: Arc::new(mutex.clone()), mutex }))
     }
@@ -465,7 +468,7 @@ impl Unknown {
 
 #[async_trait]
 impl Lock for Unknown {
-    async fn acquire(&self) -> Result<Box<dyn Held>, Error> {
+    async fn acquire(&self) -> Acquired {
         Ok(held(Anything { path: self.lock.name().to_owned(), held: self.lock.acquire().await? }))
     }
 
@@ -474,7 +477,7 @@ impl Lock for Unknown {
         Ok(self.lock.try_acquire().await?.map(|lock| held(Anything { path, held: lock })))
     }
 
-    async fn acquire_timeout(&self, limit: Duration) -> Result<Box<dyn Held>, Error> {
+    async fn acquire_timeout(&self, limit: Duration) -> Acquired {
         let path = self.lock.name().to_owned();
         Ok(held(Anything { path, held: self.lock.acquire_timeout(limit).await? }))
     }

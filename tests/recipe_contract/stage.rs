@@ -8,7 +8,7 @@ use fairlock::{Contender, Error, Fairlock};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::kinds::{Held, Kind, Lock};
+use super::kinds::{Acquired, Held, Kind, Lock};
 
 /// How long anything may take that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,7 +101,7 @@ pub(crate) struct Holder {
 
 pub(crate) struct Waiter {
     pub(crate) member: Member,
-    task: JoinHandle<(Result<Box<dyn Held>, Error>, Instant)>,
+    task: JoinHandle<(Acquired, Instant)>,
 }
 
 impl Stage {
@@ -223,7 +223,7 @@ impl Waiter {
     }
 
     /// Waits until it is granted, and says when that was.
-    pub(crate) async fn is_granted(self) -> (Holder, Instant) {
+    pub(crate) async fn granted(self) -> (Holder, Instant) {
         let (outcome, at) = soon(self.task).await.expect("no panic");
         (Holder { member: self.member, held: outcome.expect("granted") }, at)
     }

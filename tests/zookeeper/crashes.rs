@@ -82,7 +82,7 @@ async fn a_holder_that_is_killed_is_followed_when_its_session_has_expired_and_no
         let next = stage.line_up(kind.rival(), 1, others.len() + 1).await.remove(0);
         let killed_at = Instant::now();
         soon(worker.child.kill()).await.expect("killed");
-        let (next, granted_at) = next.is_granted().await;
+        let (next, granted_at) = next.granted().await;
         let after = granted_at - killed_at;
         eprintln!("{}: killed, and followed after {after:?} with a session of {SESSION_TIMEOUT:?}", kind.name);
         // The server counts from the last that it has heard, a seventh of the timeout before on an idle machine.
@@ -107,7 +107,7 @@ async fn a_holder_that_is_stopped_past_its_session_knows_at_its_first_look_that_
         assert_eq!(worker.says().await, "held");
         until(async || worker.is_stopped()).await;
         let next = stage.newcomer(kind.rival()).await.waits();
-        let (next, _) = next.is_granted().await;
+        let (next, _) = next.granted().await;
         assert!(worker.is_stopped(), "{}", kind.name);
         kill_process(worker.pid, Signal::CONT).expect("it lives");
         assert_eq!(worker.says().await, "false 0 lock-lost", "{}", kind.name);
@@ -135,14 +135,14 @@ async fn a_waiter_whose_process_exits_leaves_and_those_behind_are_granted_in_the
         stage.until_contenders(holders.len() + 2).await;
         let released_at = Instant::now();
         holders.remove(0).releases().await;
-        let (first, granted_at) = behind.remove(0).is_granted().await;
+        let (first, granted_at) = behind.remove(0).granted().await;
         assert!(released_at <= granted_at, "{}: granted while a rival held", kind.name);
         // Those who share are granted together.
         if kind.company.at_once().is_some() {
             assert!(behind[0].is_waiting(), "{}: overtaken", kind.name);
         }
         first.releases().await;
-        behind.remove(0).is_granted().await.0.releases().await;
+        behind.remove(0).granted().await.0.releases().await;
         for holder in holders {
             holder.releases().await;
         }

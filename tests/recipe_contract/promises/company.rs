@@ -94,7 +94,7 @@ pub(crate) async fn a_second_acquisition_by_the_same_handle_waits_for_the_first(
     stage.until_contenders(2).await;
     let released_at = Instant::now();
     first.releases().await;
-    let (second, granted_at) = second.is_granted().await;
+    let (second, granted_at) = second.granted().await;
     assert!(released_at <= granted_at, "granted while it held");
     assert!(second.held.is_valid());
     second.releases().await;
@@ -126,7 +126,7 @@ pub(crate) async fn all_are_held_or_none(stage: &Stage) {
     for held in in_the_way {
         soon(held.release()).await.expect("it was held");
     }
-    let (holder, granted_at) = waiter.is_granted().await;
+    let (holder, granted_at) = waiter.granted().await;
     assert!(released_at <= granted_at, "granted with a part");
     holder.releases().await;
     stage.nothing_is_left().await;

@@ -13,7 +13,7 @@ pub(crate) async fn a_hold_dropped_anywhere_is_released(stage: &Stage) {
     let Holder { held, member } = holders.remove(0);
     // A thread without a runtime.
     std::thread::spawn(move || drop(held)).join().expect("no panic");
-    let (next, _) = waiters.remove(0).is_granted().await;
+    let (next, _) = waiters.remove(0).granted().await;
     assert!(next.held.is_valid());
     drop((next, holders, member));
     stage.nothing_is_left().await;
@@ -28,7 +28,7 @@ pub(crate) async fn a_hold_may_be_released_by_another_task_and_runtime(stage: &S
         runtime.block_on(held.release())
     });
     soon(released).await.expect("no panic").expect("it was held");
-    next.is_granted().await.0.releases().await;
+    next.granted().await.0.releases().await;
     let handed_over = holders.into_iter().map(|holder| tokio::spawn(holder.releases()));
     for released in handed_over {
         soon(released).await.expect("no panic");
@@ -47,7 +47,7 @@ pub(crate) async fn a_wait_that_is_dropped_leaves_nothing_and_lets_those_behind_
     stage.until_contenders(holders.len() + 1).await;
     let released_at = Instant::now();
     holders.remove(0).releases().await;
-    let (last, granted_at) = waiters.remove(0).is_granted().await;
+    let (last, granted_at) = waiters.remove(0).granted().await;
     assert!(released_at <= granted_at, "granted while a rival held");
     last.releases().await;
     for holder in holders {
@@ -142,7 +142,7 @@ pub(crate) async fn one_time_limit_covers_the_whole_wait(stage: &Stage) {
     for next in ahead {
         sleep(limit * 2 / 5).await;
         holders.remove(0).releases().await;
-        holders.push(next.is_granted().await.0);
+        holders.push(next.granted().await.0);
     }
     let (outcome, took) = soon(waiting).await.expect("no panic");
     assert!(matches!(outcome, Err(Error::Timeout { .. })), "{outcome:?}");

@@ -12,13 +12,13 @@ pub(crate) async fn a_short_interruption_costs_no_hold_and_no_place(stage: &Stag
     }
     assert!(holders.iter().all(|holder| holder.held.is_valid()));
     holders.remove(0).releases().await;
-    let (first, _) = waiters.remove(0).is_granted().await;
+    let (first, _) = waiters.remove(0).granted().await;
     // Those who share are granted together.
     if stage.kind.company.at_once().is_some() {
         assert!(waiters[0].is_waiting(), "overtaken");
     }
     first.releases().await;
-    waiters.remove(0).is_granted().await.0.releases().await;
+    waiters.remove(0).granted().await.0.releases().await;
     for holder in holders {
         assert!(holder.held.is_valid());
         holder.releases().await;
@@ -36,13 +36,13 @@ pub(crate) async fn a_lost_reply_to_entering_leaves_one_place(stage: &Stage) {
     let last = stage.line_up(stage.kind, 1, holders.len() + 1).await.remove(0);
     let released_at = Instant::now();
     holders.remove(0).releases().await;
-    let (first, granted_at) = first.is_granted().await;
+    let (first, granted_at) = first.granted().await;
     assert!(released_at <= granted_at, "granted while a rival held");
     if stage.kind.company.at_once().is_some() {
         assert!(last.is_waiting(), "its place was lost");
     }
     first.releases().await;
-    last.is_granted().await.0.releases().await;
+    last.granted().await.0.releases().await;
     for holder in holders {
         holder.releases().await;
     }
@@ -63,13 +63,13 @@ pub(crate) async fn a_release_whose_reply_is_lost_spares_the_newer_holds_of_its_
     let lost = member.process.link.lose_next_reply(Step::Leaving(&node));
     Holder { member, held }.releases().await;
     assert!(lost.0(), "the reply was lost");
-    let (newer, _) = newer.is_granted().await;
+    let (newer, _) = newer.granted().await;
     assert!(newer.held.is_valid() && behind.is_waiting());
     // Its node is there, and no other of that process.
     stage.until_contenders(others.len() + 2).await;
     assert!(newer.held.is_valid());
     newer.releases().await;
-    behind.is_granted().await.0.releases().await;
+    behind.granted().await.0.releases().await;
     for other in others {
         other.releases().await;
     }

@@ -35,7 +35,7 @@ pub(crate) async fn the_end_of_the_session_is_told_and_the_next_is_granted(stage
     let is_told_otherwise = reason == LossReason::NodeDeleted && !stage.ground.tells_ends_from_deletions();
     assert!(reason == LossReason::SessionExpired || is_told_otherwise, "{reason:?}");
     is_lost(&*one.held, reason);
-    let (next, _) = next.is_granted().await;
+    let (next, _) = next.granted().await;
     assert!(next.held.is_valid() && others.iter().all(|other| other.held.is_valid()));
     assert!(next.held.tokens() > one.held.tokens());
     // The process goes on with another session, and what is lost stays lost.
@@ -56,7 +56,7 @@ pub(crate) async fn a_holder_that_is_cut_off_knows_before_the_next_is_granted(st
     let lost_at = Instant::now();
     assert_eq!(reason, LossReason::DeadlinePassed);
     is_lost(&*one.held, reason);
-    let (next, granted_at) = next.is_granted().await;
+    let (next, granted_at) = next.granted().await;
     assert!(lost_at < granted_at, "the next was granted first");
     one.member.process.link.reconnect();
     assert!(next.held.is_valid() && others.iter().all(|other| other.held.is_valid()));
@@ -81,7 +81,7 @@ pub(crate) async fn a_holder_that_is_removed_is_told_and_the_next_is_granted(sta
     is_lost(&*held, reason);
     // Several locks of which one was removed: the others go with the guard.
     let _lost = (stage.kind.nodes_held == 1).then_some(held);
-    let (next, _) = next.is_granted().await;
+    let (next, _) = next.granted().await;
     assert!(next.held.tokens() > tokens);
     assert!(!stage.remove(&listed).await, "it is gone");
     assert!(next.held.is_valid() && others.iter().all(|other| other.held.is_valid()));
@@ -98,13 +98,13 @@ pub(crate) async fn a_release_after_the_loss_says_so_and_harms_nobody(stage: &St
         assert!(is_told, "{error:?}");
     };
     let next = if stage.kind.nodes_held == 1 {
-        let (next, _) = next.is_granted().await;
+        let (next, _) = next.granted().await;
         release.await;
         next
     } else {
         // Only one of several locks was removed; the others are given back now.
         release.await;
-        next.is_granted().await.0
+        next.granted().await.0
     };
     stage.until_nodes(others.len() * stage.kind.nodes_held + stage.kind.rival().nodes_held).await;
     assert!(next.held.is_valid());
@@ -129,7 +129,7 @@ pub(crate) async fn a_closed_handle_loses_what_it_holds_and_fails_what_waits(sta
     is_lost(&*held, LossReason::Closed);
     let error = waiting.fails().await;
     assert!(matches!(error, Error::Closed), "{error}");
-    let (behind, _) = behind.is_granted().await;
+    let (behind, _) = behind.granted().await;
     assert!(behind.held.is_valid());
     // One that has lost it is told that first, where one handle is one owner.
     drop(held);
@@ -194,7 +194,7 @@ pub(crate) async fn a_hold_ends_when_its_time_has_passed(stage: &Stage) {
     let lost_at = Instant::now();
     assert_eq!(reason, LossReason::HoldLimitReached);
     is_lost(&*held, reason);
-    let (next, granted_at) = next.is_granted().await;
+    let (next, granted_at) = next.granted().await;
     assert!(lost_at <= granted_at, "the next was granted first");
     let late = soon(held.release()).await;
     assert!(matches!(late, Err(Error::LockLost { reason: LossReason::HoldLimitReached, .. })), "{late:?}");

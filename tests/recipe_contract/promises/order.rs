@@ -12,7 +12,7 @@ pub(crate) async fn waiters_are_granted_in_the_order_in_which_they_came(stage: &
     while !waiters.is_empty() {
         let released_at = Instant::now();
         held.remove(0).releases().await;
-        let (next, granted_at) = waiters.remove(0).is_granted().await;
+        let (next, granted_at) = waiters.remove(0).granted().await;
         assert!(released_at <= granted_at, "granted while another held");
         assert!(waiters.iter().all(|waiter| waiter.is_waiting()), "overtaken");
         if let Some(last) = held.last() {
@@ -79,14 +79,14 @@ pub(crate) async fn a_waiting_writer_is_not_overtaken_by_later_readers(stage: &S
     assert!(tried.is_none(), "a writer waits");
     let released_at = Instant::now();
     first.releases().await;
-    let (writer, granted_at) = writer.is_granted().await;
+    let (writer, granted_at) = writer.granted().await;
     assert!(released_at <= granted_at, "granted beside a reader");
     assert!(later.iter().all(|reader| reader.is_waiting()), "overtaken");
     let released_at = Instant::now();
     writer.releases().await;
     let mut readers = Vec::new();
     for reader in later {
-        let (reader, granted_at) = reader.is_granted().await;
+        let (reader, granted_at) = reader.granted().await;
         assert!(released_at <= granted_at, "granted beside a writer");
         readers.push(reader);
     }
@@ -108,12 +108,12 @@ pub(crate) async fn whoever_wants_several_is_not_overtaken_by_those_who_want_one
     assert!(tried.is_none(), "somebody is ahead");
     let released_at = Instant::now();
     first.releases().await;
-    let (several, granted_at) = several.is_granted().await;
+    let (several, granted_at) = several.granted().await;
     assert!(released_at <= granted_at, "more permits than there are");
     assert!(later.is_waiting(), "none is left");
     let released_at = Instant::now();
     several.releases().await;
-    let (later, granted_at) = later.is_granted().await;
+    let (later, granted_at) = later.granted().await;
     assert!(released_at <= granted_at, "overtaken");
     later.releases().await;
     second.releases().await;

@@ -33,7 +33,7 @@ pub(crate) async fn a_waiter_that_is_removed_is_told_and_the_others_keep_their_p
     assert!(holders.iter().all(|holder| holder.held.is_valid()));
     let released_at = Instant::now();
     holders.remove(0).releases().await;
-    let (last, granted_at) = waiters.remove(0).is_granted().await;
+    let (last, granted_at) = waiters.remove(0).granted().await;
     assert!(released_at <= granted_at, "granted while a rival held");
     last.releases().await;
     for holder in holders {
@@ -55,7 +55,7 @@ pub(crate) async fn a_waiter_whose_session_ends_is_told_and_those_behind_are_gra
     stage.until_contenders(holders.len() + 1).await;
     assert!(last.is_waiting());
     holders.remove(0).releases().await;
-    last.is_granted().await.0.releases().await;
+    last.granted().await.0.releases().await;
     for holder in holders {
         holder.releases().await;
     }
@@ -96,7 +96,7 @@ pub(crate) async fn foreign_nodes_block_nobody_and_are_left_alone(stage: &Stage)
     }
     let rival = stage.line_up(stage.kind.rival(), 1, holders.len()).await.remove(0);
     holders.remove(0).releases().await;
-    rival.is_granted().await.0.releases().await;
+    rival.granted().await.0.releases().await;
     for holder in holders {
         soon(holder.held.release()).await.expect("it was held");
     }
