@@ -150,6 +150,22 @@ macro_rules! promises {
                 mutex, writer, reader, leader, multi_lock, reentrant, folded, one_permit, several_permits,
                 behind_the_trait;
             }
+            whoever_has_lost_it_waits_anew_behind_the_others {
+                mutex, writer, reader, leader, multi_lock, reentrant, folded, one_permit, several_permits,
+                behind_the_trait;
+            }
+            a_waiter_cut_off_past_its_session_is_never_granted {
+                mutex, writer, reader, leader, multi_lock, reentrant, folded, one_permit, several_permits,
+                behind_the_trait;
+            }
+            a_release_while_cut_off_is_carried_out_after_the_reconnect {
+                mutex, writer, reader, leader, multi_lock, reentrant, folded, one_permit, several_permits,
+                behind_the_trait;
+            }
+            a_time_limit_holds_while_no_server_answers {
+                mutex, writer, reader, leader, multi_lock, folded, one_permit, several_permits, behind_the_trait;
+                reentrant: "it has no timed form: whoever needs one drops the future, as elsewhere in this table"
+            }
         }
     };
 }
