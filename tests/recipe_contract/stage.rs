@@ -255,8 +255,11 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
 #[track_caller]
 pub(crate) fn until(condition: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
     soon(async move {
+        let mut pause = Duration::from_millis(1);
         while !condition().await {
-            sleep(Duration::from_millis(2)).await;
+            sleep(pause).await;
+            // What takes long, as the end of a session does, need not be looked at so often.
+            pause = (pause * 5 / 4).min(Duration::from_millis(50));
         }
     })
 }

@@ -1,5 +1,7 @@
 //! First come, first served, and tokens that tell who came later.
 
+use std::time::Duration;
+
 use fairlock::FencingToken;
 use tokio::time::Instant;
 
@@ -33,7 +35,7 @@ impl Rising {
     #[track_caller]
     fn check(&mut self, held: &dyn Held) {
         let tokens = held.tokens();
-        assert!(!tokens.is_empty() && held.is_valid());
+        assert!(!tokens.is_empty() && held.is_valid() && held.valid_for() > Duration::ZERO);
         assert!(self.0.iter().zip(&tokens).all(|(before, now)| before < now), "{tokens:?} after {:?}", self.0);
         self.0 = tokens;
     }
