@@ -160,7 +160,7 @@ pub(crate) async fn a_time_limit_holds_while_no_server_answers(stage: &Stage) {
     let outcome = soon(member.lock.acquire_timeout(limit)).await;
     assert!(matches!(outcome, Err(Error::Timeout { .. })), "{:?}", outcome.err());
     // Far less than what a connection or a session may take.
-    assert!(started.elapsed() < 10 * limit, "{:?}", started.elapsed());
+    assert!((limit..10 * limit).contains(&started.elapsed()), "{:?}", started.elapsed());
     member.process.link.reconnect();
     stage.nothing_is_left().await;
     member.holds().await.releases().await;
