@@ -35,8 +35,8 @@ pub(crate) struct Kind {
     directories: &'static [&'static str],
     /// How many nodes a holder has.
     pub(crate) nodes_held: usize,
-    /// Who waits while as many of this kind as may hold at once do, and whom this kind waits for.
-    rival: &'static str,
+    /// Who waits while as many of this kind as may hold at once do, and whom this kind waits for, if not others of its kind.
+    rival: Option<&'static str>,
 }
 
 /// All kinds.
@@ -47,7 +47,7 @@ pub(crate) static ALL: [Kind; 10] = [
         name: "reader",
         company: Company::Sharers,
         lock: |locks, path| Ok(Arc::new(Reader(locks.rw_lock(path)?))),
-        rival: "writer",
+        rival: Some("writer"),
         ..ALONE
     },
     Kind { name: "leader", lock: Candidate::make, ..ALONE },
@@ -75,15 +75,17 @@ pub(crate) static ALL: [Kind; 10] = [
     Kind { name: "behind_the_trait", lock: Unknown::make, ..ALONE },
 ];
 
+/// What most kinds have in common.
 const ALONE: Kind = Kind {
     name: "",
     company: Company::Nobody,
     lock: |locks, path| Ok(Arc::new(locks.mutex(path)?)),
     directories: &["/_fairlock"],
     nodes_held: 1,
-    rival: "",
+    rival: None,
 };
 
+/// What contenders for permits have in common.
 const PERMITTED: Kind = Kind { directories: &["/_fairlock_permits", "/_fairlock_turns"], ..ALONE };
 
 impl Kind {
@@ -95,9 +97,8 @@ impl Kind {
         self.directories.iter().map(|directory| format!("{path}{directory}")).collect()
     }
 
-    /// See the field; most are their own.
     pub(crate) fn rival(&self) -> &'static Kind {
-        Kind::named(if self.rival.is_empty() { self.name } else { self.rival })
+        Kind::named(self.rival.unwrap_or(self.name))
     }
 }
 
