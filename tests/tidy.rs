@@ -50,6 +50,21 @@ fn exceptions_are_of_files_that_exist() {
     }
 }
 
+/// Who reads that something is tested must find the test.
+#[test]
+fn documents_name_tests_that_exist() {
+    let files = files();
+    let sources: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(_, text)| &**text).collect();
+    let mut named = 0;
+    for (path, text) in files.iter().filter(|(path, _)| path.starts_with("docs/")) {
+        for name in tests_named(text) {
+            named += 1;
+            assert!(sources.iter().any(|source| defines(source, name)), "{path} names {name}, which is no test");
+        }
+    }
+    assert!(named > 20, "only {named} names were found: the search is broken");
+}
+
 // --- The rules ---
 
 fn complaints_about(path: &str, text: &str) -> Vec<String> {
@@ -126,6 +141,20 @@ fn ignored_tests(path: &str, text: &str) -> Vec<String> {
 }
 
 // --- What the rules are made of ---
+
+/// The last parts of the names in a document that are sentences, as those of tests are.
+fn tests_named(text: &str) -> impl Iterator<Item = &str> {
+    let is_sentence = |name: &&str| {
+        name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    // What stands between two of these marks is code.
+    text.split('`').skip(1).step_by(2).filter_map(|code| code.rsplit("::").next()).filter(is_sentence)
+}
+
+/// Whether a source has such a function, or such a row in a table of tests.
+fn defines(source: &str, name: &str) -> bool {
+    source.contains(&format!("fn {name}(")) || source.lines().any(|line| line.trim() == format!("{name} {{"))
+}
 
 /// A complaint for each line of code, not of comments, with one of these words in it.
 fn flag(path: &str, text: &str, applies: bool, words: &[(&str, &str)]) -> Vec<String> {
@@ -287,6 +316,16 @@ fn paths_of_a_machine_are_flagged_in_every_text() {
     flags(machine_paths, "docs/TESTING.md", concat!("see /wo", "rk/notes"));
     flags(machine_paths, ".ci/run", concat!("cd /ro", "ot/project"));
     passes(machine_paths, "src/path.rs", "let path = \"/works/root\";");
+}
+
+#[test]
+fn names_of_tests_are_found_in_documents_and_sources() {
+    let named: Vec<_> =
+        tests_named("of `a::a_test_that_is_named`, `not_this`, and a_word_that_is_none, `B_c_d_e_f`").collect();
+    assert_eq!(named, ["a_test_that_is_named"]);
+    assert!(defines("async fn a_test_that_is_named() {", named[0]));
+    assert!(defines("    a_test_that_is_named {\n        mutex;", named[0]));
+    assert!(!defines("// a_test_that_is_named, and a_test_that_is_named_too() {", named[0]));
 }
 
 #[test]

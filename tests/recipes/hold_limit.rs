@@ -71,16 +71,6 @@ async fn a_limit_longer_than_the_sessions_validity_does_not_prolong_it() {
 }
 
 #[tokio::test]
-async fn no_time_at_all_is_refused() {
-    let bed = Bed::new().await;
-    let lock = bed.locks.mutex("/a").expect("a good path");
-    let options = AcquireOptions::default().hold_at_most(Duration::ZERO);
-    let error = lock.acquire_with(options).await.expect_err("a mistake");
-    assert!(matches!(error, Error::InvalidConfig { .. }), "{error}");
-    assert_eq!(bed.nodes("/a"), 0, "nothing was sent");
-}
-
-#[tokio::test]
 async fn for_ever_is_no_limit() {
     let bed = Bed::new().await;
     let lock = bed.locks.mutex("/a").expect("a good path");

@@ -8,6 +8,9 @@ mod election;
 mod folded;
 mod hold_limit;
 mod multi;
+mod on_memory;
+#[path = "../recipe_contract/mod.rs"]
+mod recipe_contract;
 mod reentrant;
 mod release_requests;
 mod resuming;

@@ -89,29 +89,6 @@ async fn one_time_limit_covers_all_and_what_was_held_is_released() {
 }
 
 #[tokio::test]
-async fn a_cancelled_acquisition_releases_what_it_held() {
-    let bed = Bed::new().await;
-    let blocker = bed.locks.mutex("/b").expect("a path").acquire().await.expect("free");
-    let lock = bed.locks.multi_lock(["/a", "/b"]).expect("good paths");
-    let waiting = tokio::spawn(async move { lock.acquire().await });
-    bed.until_nodes("/b", 2).await;
-    assert_eq!(bed.nodes("/a"), 1);
-    waiting.abort();
-    bed.until_nodes("/a", 0).await;
-    bed.until_nodes("/b", 1).await;
-    blocker.release().await.expect("released");
-}
-
-#[tokio::test]
-async fn a_try_that_fails_at_the_last_holds_nothing() {
-    let bed = Bed::new().await;
-    let _blocker = client(&bed.memory).await.mutex("/b").expect("a path").acquire().await.expect("free");
-    let lock = bed.locks.multi_lock(["/a", "/b"]).expect("good paths");
-    assert!(lock.try_acquire().await.expect("a server answers").is_none());
-    bed.until_nodes("/a", 0).await;
-}
-
-#[tokio::test]
 async fn a_lock_that_is_lost_while_another_is_waited_for_ends_the_wait() {
     let bed = Bed::new().await;
     let blocker = client(&bed.memory).await.mutex("/b").expect("a path").acquire().await.expect("free");

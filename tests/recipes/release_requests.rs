@@ -30,6 +30,27 @@ async fn a_holder_is_asked_says_that_it_heard_and_releases() {
     assert!(other.request_release("again").await.expect("a server answers").is_none(), "nobody holds it");
 }
 
+/// Whoever lists the contenders still sees who holds, and a waiter takes no write for the baton.
+#[tokio::test]
+async fn a_request_leaves_the_holders_node_as_it_is() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a path");
+    let guard = lock.acquire().await.expect("free");
+    let waiting = tokio::spawn({
+        let lock = client(&bed.memory).await.mutex("/a").expect("a path");
+        async move { lock.acquire().await }
+    });
+    bed.until_nodes("/a", 2).await;
+    let (ticket, listed) = (bed.memory.data(guard.node_path()), lock.contenders().await.expect("a list"));
+    assert!(ticket.is_some());
+    lock.request_release("deployment").await.expect("a server answers").expect("it is held");
+    let asked = soon(guard.release_requested()).await.expect("held");
+    guard.acknowledge(&asked, "soon").await.expect("held");
+    assert_eq!(bed.memory.data(guard.node_path()), ticket);
+    assert_eq!(lock.contenders().await.expect("a list"), listed);
+    assert!(guard.is_valid() && !waiting.is_finished());
+}
+
 #[tokio::test]
 async fn a_holder_that_waits_for_requests_is_told_of_each() {
     let bed = Bed::new().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fairlock::queue::{Limits, Mode};
 use fairlock::store::memory::{Loss, Memory, Request};
-use fairlock::{Error, Fairlock, LossReason, ReadGuard, Role, RwLock, WriteGuard};
+use fairlock::{Error, Fairlock, ReadGuard, Role, RwLock, WriteGuard};
 use tokio::task::JoinHandle;
 
 use crate::bed::{Bed, client, eventually, soon};
@@ -156,23 +156,6 @@ async fn all_readers_at_the_front_are_listed_as_holders() {
     drop(granted(reader).await);
 }
 
-#[tokio::test]
-async fn a_readers_lost_session_lets_the_writer_in_and_the_reader_is_told() {
-    let bed = Bed::new().await;
-    let lock = lock(&bed.memory).await;
-    let reader = lock.read().await.expect("free");
-    let other = bed.locks.rw_lock("/a").expect("a path");
-    let writer = write_aside(&other);
-    bed.until_nodes("/a", 2).await;
-    bed.memory.expire(bed.memory.sessions()[1]);
-    assert_eq!(soon(reader.lost()).await, LossReason::SessionExpired);
-    let writer = granted(writer).await;
-    assert!(!reader.is_valid() && writer.is_valid());
-    let error = reader.protect(async {}).await.expect_err("lost");
-    assert!(matches!(error, Error::LockLost { .. }), "{error}");
-    assert!(matches!(reader.release().await, Err(Error::LockLost { .. })));
-}
-
 #[tokio::test(start_paused = true)]
 async fn lost_replies_leave_no_second_share() {
     let bed = Bed::new().await;
@@ -188,20 +171,6 @@ async fn lost_replies_leave_no_second_share() {
         reader.release().await.expect("released");
         assert_eq!(bed.nodes("/a"), 0);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reader_waits_for_a_limited_time_and_a_cancelled_one_leaves_nothing() {
-    let bed = Bed::new().await;
-    let lock = lock(&bed.memory).await;
-    let writer = lock.write().await.expect("free");
-    let error = lock.read_timeout(Duration::from_secs(1)).await.expect_err("held");
-    assert!(matches!(error, Error::Timeout { .. }), "{error}");
-    let error = lock.write_timeout(Duration::from_secs(1)).await.expect_err("held");
-    assert!(matches!(error, Error::Timeout { .. }), "{error}");
-    bed.until_nodes("/a", 1).await;
-    writer.release().await.expect("released");
-    assert_eq!(bed.nodes("/a"), 0);
 }
 
 #[tokio::test]

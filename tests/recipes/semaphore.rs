@@ -274,22 +274,6 @@ async fn fewer_permits_take_nothing_away_and_are_given_out_no_more() {
     assert!(granted(single).await.is_valid());
 }
 
-#[tokio::test]
-async fn lost_permits_are_told_and_go_to_the_next() {
-    let bed = Bed::new().await;
-    let (mine, others) = (semaphore(&bed.memory, 2).await, semaphore(&bed.memory, 2).await);
-    let session = bed.memory.sessions()[1];
-    let (held, other) = (mine.acquire().await.expect("free"), others.acquire().await.expect("free"));
-    let next = acquire_aside(&others, 1);
-    until_waiting(&bed.memory, 2, 1).await;
-    bed.memory.expire(session);
-    assert_eq!(soon(held.lost()).await, LossReason::SessionExpired);
-    assert!(!held.is_valid() && held.valid_for().is_zero());
-    assert!(matches!(held.protect(async {}).await, Err(Error::LockLost { .. })));
-    assert!(granted(next).await.is_valid() && other.is_valid());
-    assert!(matches!(held.release().await, Err(Error::LockLost { .. })));
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_place_in_line_survives_an_interruption_and_permits_that_were_not_confirmed_do_not() {
     let bed = Bed::new().await;
@@ -445,17 +429,6 @@ async fn lost_replies_at_each_step_leave_nothing_and_grant_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permits_can_be_held_for_a_limited_time() {
-    let bed = Bed::new().await;
-    let semaphore = semaphore(&bed.memory, 1).await;
-    let options = AcquireOptions::default().hold_at_most(Duration::from_secs(3));
-    let permit = semaphore.acquire_with(1, options).await.expect("free");
-    let next = acquire_aside(&semaphore, 1);
-    assert_eq!(permit.lost().await, LossReason::HoldLimitReached);
-    assert!(granted(next).await.is_valid());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_waiter_is_told_its_place_in_line() {
     let bed = Bed::new().await;
     let semaphore = semaphore(&bed.memory, 1).await;
@@ -474,19 +447,4 @@ async fn a_waiter_is_told_its_place_in_line() {
     first.release().await.expect("released");
     assert!(soon(progress.changed()).await.is_none(), "granted");
     assert!(granted(waiting).await.is_valid());
-}
-
-#[tokio::test]
-async fn a_closed_client_gives_its_permits_back_and_fails_its_waiters() {
-    let bed = Bed::new().await;
-    let locks = client(&bed.memory).await;
-    let (mine, others) = (locks.semaphore("/a", 1).expect("a semaphore"), semaphore(&bed.memory, 1).await);
-    let held = mine.acquire().await.expect("free");
-    let (waiting, behind) = (acquire_aside(&mine, 1), acquire_aside(&others, 1));
-    eventually(|| turns(&bed.memory) == 2).await;
-    locks.close().await;
-    assert_eq!(held.loss(), Some(LossReason::Closed));
-    assert!(matches!(soon(waiting).await.expect("no panic"), Err(Error::Closed)));
-    assert!(granted(behind).await.is_valid());
-    assert!(matches!(mine.acquire().await, Err(Error::Closed)));
 }

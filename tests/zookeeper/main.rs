@@ -8,11 +8,15 @@ mod cancellation;
 mod contract;
 mod conversion;
 mod counts;
+mod crashes;
 mod ensemble;
 mod facts;
 mod link_delay;
 mod loss;
 mod lost_replies;
+mod on_server;
+#[path = "../recipe_contract/mod.rs"]
+mod recipe_contract;
 mod recipes;
 mod semaphore;
 mod sessions;

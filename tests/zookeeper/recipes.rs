@@ -1,4 +1,4 @@
-//! The recipes on a real server: what a crash, an expiry and a cut-off do to each kind of holder, and what they cost.
+//! The recipes on a real server: what is peculiar to one of them, and what they cost. `on_server.rs` has what all have in common.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fairlock::recipes::Election;
 use fairlock::{AcquireOptions, DistributedLock, Error, Failover, LossReason};
 use fairlock_testcontainers::{Close, Direction, Operation, What};
+use zookeeper_client as zk;
 
 use crate::bed::{self, QUIET, connect, mutex, nodes, proxy, raw, soon, unused_path, wait_for_nodes};
 
@@ -203,26 +204,29 @@ async fn a_holder_whose_time_has_passed_gives_the_lock_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_contender_is_removed_by_an_operator_and_told() {
-    let (server, path) = (bed::server().await.address(), unused_path());
-    let guard = mutex(&server, &path, SESSION_TIMEOUT).await.acquire().await.expect("free");
-    let operator = mutex(&server, &path, SESSION_TIMEOUT).await;
-    let listed = operator.contenders().await.expect("a list").remove(0);
-    assert!(operator.break_contender(&listed).await.expect("a server answers"));
-    assert_eq!(soon(guard.lost()).await, LossReason::NodeDeleted);
-    let next = soon(operator.acquire()).await.expect("free");
-    assert!(!operator.break_contender(&listed).await.expect("a server answers"));
-    assert!(next.is_valid());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_mutex_can_be_used_without_knowing_the_store() {
+async fn the_mutex_says_what_its_store_can_be_relied_upon_for() {
     let (server, path) = (bed::server().await.address(), unused_path());
     let lock: Arc<dyn DistributedLock> = Arc::new(mutex(&server, &path, SESSION_TIMEOUT).await);
     assert_eq!(lock.guarantees().failover, Failover::Remembers);
-    let held = lock.acquire().await.expect("free");
-    assert!(lock.try_acquire().await.expect("a server answers").is_none());
-    held.release().await.expect("released");
+}
+
+/// The leader is elected, and may not write that it leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_that_fails_half_way_leaves_no_candidacy() {
+    let (server, path) = (bed::server().await.address(), unused_path());
+    let operator = raw(&server).await;
+    let open = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+    operator.mkdir(&path, &open).await.expect("made");
+    let acl = [zk::Acl::new(zk::Permission::READ, zk::AuthId::anyone())];
+    let closed = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&acl));
+    operator.create(&format!("{path}/_fairlock_leader"), b"", &closed).await.expect("made");
+    let election = election(&server, &path).await;
+    let error = soon(election.campaign("here")).await.expect_err("it cannot be proclaimed");
+    assert!(matches!(error, Error::NoPermission { .. }), "{error:?}");
+    wait_for_nodes(&operator, &path, 0).await;
+    // Whoever comes next is not held up.
+    let next = soon(mutex(&server, &path, SESSION_TIMEOUT).await.acquire()).await.expect("free");
+    assert!(next.is_valid() && election.leader().await.expect("a server answers").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
