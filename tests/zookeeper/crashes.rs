@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use fairlock::recipes::Resumption;
 use futures::future::join_all;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -149,4 +150,34 @@ async fn a_waiter_whose_process_exits_leaves_and_those_behind_are_granted_in_the
         stage.nothing_is_left().await;
     })
     .await;
+}
+
+/// Somebody waits, and is not let in, though the session of the killed process is over soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_killed_and_started_again_goes_on_leading() {
+    let program = program("holding_worker").await;
+    let stage = stage(Kind::named("leader")).await;
+    let mut worker = Worker::start(&program, "lead", &stage).await;
+    let resumption: Resumption = worker.says().await.parse().expect("a resumption");
+    let server = bed::server().await.address();
+    let candidate = bed::connect(&server, SESSION_TIMEOUT).await.election(&stage.path).expect("a good path");
+    let waiting = tokio::spawn(async move { candidate.campaign("another").await.expect("elected") });
+    let observer = bed::raw(&server).await;
+    bed::wait_for_nodes(&observer, &stage.path, 2).await;
+    soon(worker.child.kill()).await.expect("killed");
+
+    let restarted = bed::connect(&server, SESSION_TIMEOUT).await.election(&stage.path).expect("a good path");
+    let leadership = soon(restarted.resume(&resumption, "second run")).await.expect("a server answers");
+    let leadership = leadership.expect("its session lives as yet");
+    assert_eq!(leadership.fencing_token(), resumption.fencing_token());
+    let leader = soon(restarted.leader()).await.expect("a server answers").expect("somebody leads");
+    assert_eq!((leader.payload(), leader.fencing_token()), (&b"second run"[..], resumption.fencing_token()));
+    // The killed process's session ends; what has come in the place of its node stays.
+    bed::wait_for_nodes(&observer, &format!("{}/probe", stage.path), 0).await;
+    assert!(leadership.is_valid() && !waiting.is_finished());
+    soon(leadership.resign()).await.expect("it leads");
+    let next = soon(waiting).await.expect("no panic");
+    assert!(next.fencing_token() > resumption.fencing_token());
+    assert!(soon(restarted.resume(&resumption, "late")).await.expect("a server answers").is_none());
+    assert!(next.is_valid());
 }

@@ -2,6 +2,8 @@
 //!
 //! Usage: `holding_worker hold|stop|wait SERVERS KIND PATH TIMEOUT_MS`. It prints `held` once it holds, and then
 //!
+//! * `lead`: is a leader, whatever the kind, and prints what its next run needs in place of `held`; goes on for ever, holding the lock
+//!   `PATH/probe` as well,
 //! * `hold`: goes on for ever,
 //! * `stop`: stops itself at once; when it is continued, prints what it is told first (whether what it holds is valid, for how
 //!   many milliseconds more, and what a release says), and ends,
@@ -23,10 +25,17 @@ mod kinds;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, servers, kind, path, timeout] = &arguments[..] else {
-        return Err("usage: holding_worker hold|stop|wait SERVERS KIND PATH TIMEOUT_MS".into());
+        return Err("usage: holding_worker hold|stop|wait|lead SERVERS KIND PATH TIMEOUT_MS".into());
     };
     let session_timeout = Duration::from_millis(timeout.parse()?);
     let locks = Fairlock::builder().session_timeout(session_timeout).connect(servers).await?;
+    if what == "lead" {
+        // Shows how long the session lives.
+        let _probe = locks.mutex(&format!("{path}/probe"))?.acquire().await?;
+        let leadership = locks.election(path)?.campaign("first run").await?;
+        tell(&leadership.resumption().to_string())?;
+        return std::future::pending().await;
+    }
     let lock = (Kind::named(kind).lock)(&locks, path)?;
     if what == "wait" {
         std::thread::spawn(|| {

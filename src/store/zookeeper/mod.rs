@@ -4,7 +4,7 @@
 //! docs/PROTOCOL.md, "The client crate".
 
 mod diagnosis;
-mod replace;
+mod nodes;
 mod session;
 mod states;
 mod values;

@@ -11,7 +11,7 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, multi_error, not_understood, replace, store_error, values};
+use super::{Access, multi_error, nodes, not_understood, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
@@ -280,30 +280,7 @@ impl Session for ZooKeeperSession {
     }
 
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
-        let client = self.client()?;
-        // By the time a connection is back, the name may be another's: the caller makes sure first.
-        if client.state() != zk::SessionState::SyncConnected {
-            return Err(StoreErrorKind::Unknown.into());
-        }
-        let path = queue.join(name);
-        let committed = {
-            let mut writer = client.new_multi_writer();
-            match departure {
-                Departure::Withdraw => {
-                    return client.delete(&path, None).await.map_err(store_error);
-                }
-                Departure::Release { data } => {
-                    writer.add_set_data(&path, data, None).map_err(store_error)?;
-                    writer.add_delete(&path, None).map_err(store_error)?;
-                }
-                Departure::CloseQueue => {
-                    writer.add_delete(&path, None).map_err(store_error)?;
-                    writer.add_delete(queue.as_str(), None).map_err(store_error)?;
-                }
-            }
-            writer.commit().await
-        };
-        committed.map(|_| ()).map_err(multi_error)
+        nodes::leave(&self.client()?, queue, name, departure).await
     }
 
     async fn replace(
@@ -313,7 +290,7 @@ impl Session for ZooKeeperSession {
         mode: Mode,
         ticket: &[u8],
     ) -> Result<OwnNode, StoreError> {
-        replace::replace(&self.client()?, &self.access.acls(), queue, old, mode, ticket).await
+        nodes::replace(&self.client()?, &self.access.acls(), queue, old, mode, ticket).await
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {
