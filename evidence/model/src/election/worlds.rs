@@ -1,0 +1,37 @@
+//! The worlds of an election that are checked, each with the exact number of its states.
+
+use super::{Faults, Promises, World};
+
+/// An election's world and how many states it has.
+pub type Counted = (World, usize);
+
+/// Two terms of two payloads, and any one fault; no server lags behind.
+pub fn election() -> World {
+    World {
+        name: "election",
+        terms: 2,
+        payloads: 2,
+        faults: 1,
+        kinds: Faults { lag: false, ..Faults::ALL },
+        drops: 1,
+        looks: 1,
+        promises: Promises::KEPT,
+    }
+}
+
+/// As [`election`], with two faults, and a server that lags behind.
+pub fn election_lagging() -> World {
+    World { name: "election lagging", faults: 2, kinds: Faults::ALL, drops: 0, looks: 0, ..election() }
+}
+
+/// What is checked against deliberate defects.
+pub fn smalls() -> Vec<Counted> {
+    vec![(election(), 0)]
+}
+
+/// What is checked with every change.
+pub fn ci() -> Vec<Counted> {
+    let mut all = smalls();
+    all.push((election_lagging(), 0));
+    all
+}
