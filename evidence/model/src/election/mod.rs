@@ -26,6 +26,7 @@ pub mod worlds;
 #[path = "../../../../src/recipes/election/proclaiming.rs"]
 mod proclaiming;
 #[path = "../../../../src/recipes/election/watching.rs"]
+#[allow(dead_code, reason = "what the observer shows of itself is not asked for here")]
 mod watching;
 
 pub use self::properties::{

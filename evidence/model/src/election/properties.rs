@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<Property<World>> {
             told(state, |before, now| before.is_some() && now.is_none())
         }),
         Property::sometimes("a proclamation is written twice", |_, state: &State| {
-            matches!(state.note, Some(Note::Recorded { again: true, .. }))
+            state.written.is_some_and(|written| written.again)
         }),
     ]
 }
@@ -40,8 +40,7 @@ pub fn told_what_is_true(_: &World, state: &State) -> bool {
 ///
 /// Except where an operator deleted its node and another's has its name: then the store checks that one (docs/PROTOCOL.md).
 pub fn only_who_leads_writes(_: &World, state: &State) -> bool {
-    let Some(Note::Recorded { by_living, in_order, is_namesake, .. }) = state.note else { return true };
-    (by_living && in_order) || is_namesake
+    state.written.is_none_or(|written| (written.by_living && written.in_order) || written.is_namesake)
 }
 
 /// A proclamation that its leader takes for made was written.

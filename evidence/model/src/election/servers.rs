@@ -2,7 +2,7 @@
 
 use super::World;
 use super::proclaiming::{self, Next, Outcome};
-use super::state::{Change, Note, Record, Request, Server, Stage, State, Tree};
+use super::state::{Change, Note, Record, Request, Server, Stage, State, Tree, Written};
 
 impl Tree {
     pub(super) fn apply(&mut self, change: Change) {
@@ -159,7 +159,7 @@ impl World {
         let by_living = state.leader.node.is_some_and(|node| node.token == record.token);
         let is_namesake = term.is_robbed && checked.is_some() && !by_living;
         let in_order = before.is_none_or(|before| (before.token, before.payload) <= (record.token, record.payload));
-        state.note = Some(Note::Recorded { by_living, in_order, is_namesake, again });
+        state.written = Some(Written { by_living, in_order, is_namesake, again });
         self.log(state, Change::Recorded(Some(record)));
         Outcome::Executed
     }

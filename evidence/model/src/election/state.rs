@@ -155,6 +155,19 @@ pub struct Observer {
     pub peeked: Option<Option<Record>>,
 }
 
+/// A write of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    /// Whether the leader whom it names lives.
+    pub by_living: bool,
+    /// Whether its token, and among equal ones its payload, is as high as the one before.
+    pub in_order: bool,
+    /// Whether an operator deleted the leader's node, and another has its name.
+    pub is_namesake: bool,
+    /// Whether it was written already.
+    pub again: bool,
+}
+
 /// What the last step has shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
@@ -166,17 +179,6 @@ pub enum Note {
         before: Option<Option<Record>>,
         /// Whether it was true since the look.
         was_true: bool,
-    },
-    /// The record was written.
-    Recorded {
-        /// Whether the leader whom it names lives.
-        by_living: bool,
-        /// Whether its token, and among equal ones its payload, is as high as the one before.
-        in_order: bool,
-        /// Whether an operator deleted the leader's node, and another has its name.
-        is_namesake: bool,
-        /// Whether it was written already.
-        again: bool,
     },
     /// A proclamation was told as made.
     Confirmed {
@@ -212,6 +214,8 @@ pub struct State {
     pub looks: u8,
     /// What the last step has shown.
     pub note: Option<Note>,
+    /// The write of the record that the last step was.
+    pub written: Option<Written>,
 }
 
 impl State {

@@ -113,6 +113,7 @@ impl World {
             drops: self.drops,
             looks: self.looks,
             note: None,
+            written: None,
         }
     }
 
@@ -209,7 +210,7 @@ impl World {
     /// What follows from a step.
     pub fn step(&self, before: &State, step: Step) -> State {
         let mut state = before.clone();
-        state.note = None;
+        (state.note, state.written) = (None, None);
         if step.is_fault() {
             state.faults -= 1;
         }

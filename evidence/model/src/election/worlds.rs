@@ -19,19 +19,24 @@ pub fn election() -> World {
     }
 }
 
-/// As [`election`], with two faults, and a server that lags behind.
+/// As [`election`], with a server that lags behind.
 pub fn election_lagging() -> World {
-    World { name: "election lagging", faults: 2, kinds: Faults::ALL, drops: 0, looks: 0, ..election() }
+    World { name: "election lagging", kinds: Faults::ALL, drops: 0, looks: 0, ..election() }
+}
+
+/// As [`election`], with any two faults and a third term.
+pub fn election_twice() -> World {
+    World { name: "election twice", terms: 3, faults: 2, drops: 0, looks: 0, ..election() }
 }
 
 /// What is checked against deliberate defects.
 pub fn smalls() -> Vec<Counted> {
-    vec![(election(), 0)]
+    vec![(election(), 64_546)]
 }
 
 /// What is checked with every change.
 pub fn ci() -> Vec<Counted> {
     let mut all = smalls();
-    all.push((election_lagging(), 0));
+    all.extend([(election_lagging(), 0), (election_twice(), 0)]);
     all
 }
