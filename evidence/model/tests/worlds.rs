@@ -188,3 +188,11 @@ fn a_deletion_that_is_not_told_leaves_a_phantom() {
 fn an_unknown_outcome_taken_for_success_is_no_proclamation() {
     fails_to_elect(|promises| promises.unknown_is_unknown = false, &["what is proclaimed is written"]);
 }
+
+#[test]
+fn a_leader_whose_node_was_deleted_by_hand_may_write_on_the_strength_of_a_namesake() {
+    let world = election::World { excuses_namesakes: false, ..election::worlds::election_twice() };
+    let report = check(world, THREADS, false);
+    let violated: Vec<_> = report.violations.iter().map(|(property, _)| *property).collect();
+    assert_eq!(violated, ["only who leads writes the record"], "{report}");
+}

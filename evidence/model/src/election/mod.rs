@@ -52,6 +52,9 @@ pub struct World {
     pub looks: u8,
     /// How the library and the servers behave.
     pub promises: Promises,
+    /// Whether a record is left out that is written on the strength of another's node of the same name, where an operator has deleted
+    /// the leader's: docs/PROTOCOL.md names that limit.
+    pub excuses_namesakes: bool,
 }
 
 /// Kinds of faults.

@@ -39,8 +39,9 @@ pub fn told_what_is_true(_: &World, state: &State) -> bool {
 /// The leader whom a record names lived when it was written, and neither its token nor its payload is older than those before.
 ///
 /// Except where an operator deleted its node and another's has its name: then the store checks that one (docs/PROTOCOL.md).
-pub fn only_who_leads_writes(_: &World, state: &State) -> bool {
-    state.written.is_none_or(|written| (written.by_living && written.in_order) || written.is_namesake)
+pub fn only_who_leads_writes(world: &World, state: &State) -> bool {
+    let is_excused = |is_namesake| is_namesake && world.excuses_namesakes;
+    state.written.is_none_or(|written| (written.by_living && written.in_order) || is_excused(written.is_namesake))
 }
 
 /// A proclamation that its leader takes for made was written.
