@@ -191,6 +191,14 @@ pub enum Error {
         /// Where it should be.
         path: String,
     },
+    /// A share of a lock was not exchanged for the lock, since others share it too or wait for it. Nothing was changed.
+    ///
+    /// Two readers that go on trying may keep each other from it for ever. Release the share and wait for the lock.
+    #[error("others share {path} or wait for it; release the share and wait for the lock instead of trying again")]
+    UpgradeRefused {
+        /// The lock path.
+        path: String,
+    },
     /// The session ended while the call was waiting. The place in the queue is gone.
     #[error("the session ended while waiting for {path}: {reason}; a new one is made for the next attempt")]
     SessionLost {

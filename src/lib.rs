@@ -61,8 +61,8 @@ pub use self::driver::Progress;
 pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
     AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
-    LossNotice, Mutex, Order, Permit, ProgressReceiver, ReadGuard, Role, RwLock, Semaphore, Transaction, Validity,
-    WriteGuard,
+    LossNotice, Mutex, NotConverted, Order, Permit, ProgressReceiver, ReadGuard, Role, RwLock, Semaphore, Transaction,
+    Validity, WriteGuard,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};
@@ -72,6 +72,11 @@ pub use self::token::FencingToken;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/JOBS.md")]
 mod jobs {}
+
+/// The snippets of the recipes compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/RECIPES.md")]
+mod recipes_page {}
 
 /// The README's example compiles.
 #[cfg(doctest)]

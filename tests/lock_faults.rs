@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::{Clock, ManualClock};
-use fairlock::queue::{Limits, Mode};
+use fairlock::queue::{Limits, Mode, Sequence};
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::store::{
     Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState, Store,
@@ -153,6 +153,16 @@ impl Session for FaultySession {
             refuse_if(take(&self.faults.plain_leaves_denied), StoreErrorKind::NoPermission)?;
         }
         self.session.leave(queue, name, departure).await
+    }
+
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        self.session.replace(queue, old, mode, ticket).await
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {

@@ -4,11 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
+use super::Claim;
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
 use crate::session::{Era, Session};
-use crate::store::SessionState;
+use crate::store::{OwnNode, SessionState};
 use crate::token::FencingToken;
 
 /// A lock that was granted. Dropping it releases the lock: the sender's end tells the task, from any thread, with or
@@ -16,7 +17,9 @@ use crate::token::FencingToken;
 #[derive(Debug)]
 pub(crate) struct Hold {
     pub(super) lock: LockPath,
+    pub(super) node: OwnNode,
     pub(super) node_path: String,
+    /// That of the grant, which stays when the node is replaced.
     pub(super) token: FencingToken,
     pub(super) session: Arc<Session>,
     pub(super) era: Era,
@@ -25,10 +28,28 @@ pub(crate) struct Hold {
     /// The loss as it was told.
     pub(super) told: OnceLock<LossReason>,
     pub(super) losses: watch::Receiver<Option<LossReason>>,
-    pub(super) release: oneshot::Sender<ReleaseRequest>,
+    pub(super) wishes: oneshot::Sender<Wish>,
 }
 
-/// What the task is told; the default is a guard that was dropped.
+/// What the task is told.
+#[derive(Debug)]
+pub(super) enum Wish {
+    Release(ReleaseRequest),
+    /// To share the lock from now on; the next wish comes on another channel.
+    Downgrade(DowngradeRequest, oneshot::Receiver<Wish>),
+}
+
+/// A guard that was dropped.
+impl Default for Wish {
+    fn default() -> Self {
+        Wish::Release(ReleaseRequest::default())
+    }
+}
+
+/// Whoever waits for the node that comes in place of the exclusive one, and its path.
+pub(super) type DowngradeRequest = oneshot::Sender<Result<(OwnNode, String), Error>>;
+
+/// Whoever waits for the release; the default is nobody.
 #[derive(Debug, Default)]
 pub(crate) struct ReleaseRequest {
     answer: Option<oneshot::Sender<Result<(), Error>>>,
@@ -47,12 +68,21 @@ impl Hold {
         &self.lock
     }
 
+    /// The node itself, and the session that owns it.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { node: self.node, session: self.session.store().id() }
+    }
+
     pub(crate) fn node_path(&self) -> &str {
         &self.node_path
     }
 
     pub(crate) fn token(&self) -> FencingToken {
         self.token
+    }
+
+    pub(crate) fn held_until(&self) -> Option<Timestamp> {
+        self.held_until
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -119,13 +149,39 @@ impl Hold {
         }
     }
 
+    /// Shares the lock from now on; gives the hold back as it was if that is not possible. Dropping the future releases it.
+    pub(crate) async fn downgrade(mut self) -> Result<Self, (Self, Error)> {
+        if let Some(reason) = self.loss() {
+            let path = self.lock.to_string();
+            return Err((self, Error::LockLost { path, reason }));
+        }
+        let (next_wishes, next_wish) = oneshot::channel();
+        let (request, outcome) = oneshot::channel();
+        let wishes = std::mem::replace(&mut self.wishes, next_wishes);
+        let sent = wishes.send(Wish::Downgrade(request, next_wish));
+        let outcome = if sent.is_ok() { outcome.await.ok() } else { None };
+        match outcome {
+            Some(Ok((node, node_path))) => {
+                (self.node, self.node_path) = (node, node_path);
+                Ok(self)
+            }
+            Some(Err(error)) => Err((self, error)),
+            // The task dropped it: the lock was lost.
+            None => {
+                let reason = self.loss().unwrap_or(LossReason::Closed);
+                let path = self.lock.to_string();
+                Err((self, Error::LockLost { path, reason }))
+            }
+        }
+    }
+
     /// Releases the lock and waits for the outcome. The request is made by the call, not by awaiting.
     pub(crate) fn release(self) -> impl Future<Output = Result<(), Error>> + Send {
         let path = self.lock.to_string();
         let lost = self.loss();
         let (answer, outcome) = oneshot::channel();
         let losses = self.losses;
-        let sent = self.release.send(ReleaseRequest { answer: Some(answer) });
+        let sent = self.wishes.send(Wish::Release(ReleaseRequest { answer: Some(answer) }));
         async move {
             // The node is deleted all the same, but the truth about the lock is that it was lost.
             if let Some(reason) = lost {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
-use super::hold::{Hold, ReleaseRequest};
+use super::hold::{DowngradeRequest, Hold, ReleaseRequest, Wish};
 use super::{BoxFuture, Driver};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::queue::{Event, Failure, Proof};
 use crate::session::Era;
+use crate::store::OwnNode;
+use crate::token::FencingToken;
 
 /// Who wants to know.
 pub(super) enum Listener {
@@ -22,8 +24,10 @@ pub(super) enum Listener {
     /// A guard.
     Guard {
         loss: watch::Sender<Option<LossReason>>,
-        release: oneshot::Receiver<ReleaseRequest>,
+        wish: oneshot::Receiver<Wish>,
         since: Timestamp,
+        /// A downgrade under way.
+        downgrade: Option<DowngradeRequest>,
     },
     /// A guard that has asked for its release.
     Releasing {
@@ -37,7 +41,7 @@ pub(super) enum Listener {
 pub(super) enum ListenerEvent {
     Left,
     Renewed(Era),
-    Release(ReleaseRequest),
+    Wish(Wish),
 }
 
 impl Listener {
@@ -53,7 +57,7 @@ impl Listener {
                 era = renewed => ListenerEvent::Renewed(era),
             },
             // A guard that vanished without a word was dropped: that is a release too.
-            Listener::Guard { release, .. } => ListenerEvent::Release(release.await.unwrap_or_default()),
+            Listener::Guard { wish, .. } => ListenerEvent::Wish(wish.await.unwrap_or_default()),
             Listener::Releasing { .. } | Listener::Nobody => std::future::pending().await,
         }
     }
@@ -72,7 +76,13 @@ impl Driver {
                 self.hand_over_hold(era);
                 None
             }
-            ListenerEvent::Release(request) => {
+            ListenerEvent::Wish(Wish::Downgrade(request, next)) => {
+                if let Listener::Guard { wish, downgrade, .. } = &mut self.listener {
+                    (*wish, *downgrade) = (next, Some(request));
+                }
+                Some(Event::Downgrade)
+            }
+            ListenerEvent::Wish(Wish::Release(request)) => {
                 if let Listener::Guard { since, .. } = std::mem::replace(&mut self.listener, Listener::Nobody) {
                     self.lapse = None;
                     self.listener = Listener::Releasing { request, since };
@@ -84,14 +94,14 @@ impl Driver {
 
     pub(super) fn grant(&mut self, proof: Proof) {
         self.refusal = None;
-        self.token = self.machine.node().map(|node| node.token.as_i64());
+        self.token = self.earlier_token.or(self.machine.node().map(|node| node.token));
         // An outstanding request is a read that was overtaken: nobody needs its answer.
         self.outstanding = None;
         self.predecessor_watch = None;
         self.progress = None;
         let session = self.requests.session().clone();
         let waited = session.clock().now() - self.started;
-        info!(?proof, waited_ms = waited.as_millis(), token = self.token, "granted");
+        info!(?proof, waited_ms = waited.as_millis(), token = self.token.map(FencingToken::as_i64), "granted");
         if let Some(era) = session.validity().era() {
             return self.hand_over_hold(era);
         }
@@ -110,11 +120,11 @@ impl Driver {
         let Some(node) = self.machine.node() else { return };
         let session = self.requests.session().clone();
         let (loss, losses) = watch::channel(None);
-        let (release_sender, release) = oneshot::channel();
+        let (wishes, wish) = oneshot::channel();
         let since = session.clock().now();
         let held_until = self.hold_limit.map(|limit| since + limit);
         self.held_until = held_until;
-        self.listener = Listener::Guard { loss, release, since };
+        self.listener = Listener::Guard { loss, wish, since, downgrade: None };
         self.lapse = self.lapses.then(|| -> BoxFuture<()> {
             let session = session.clone();
             Box::pin(async move {
@@ -128,14 +138,15 @@ impl Driver {
         // If the waiter has gone, the hold is dropped here or with its receiver, which releases the lock.
         let _ = outcome.send(Ok(Hold {
             lock: self.requests.lock().clone(),
+            node,
             node_path: self.requests.path_of(node),
-            token: node.token,
+            token: self.earlier_token.unwrap_or(node.token),
             session,
             era,
             held_until,
             told: OnceLock::new(),
             losses,
-            release: release_sender,
+            wishes,
         }));
     }
 
@@ -150,8 +161,9 @@ impl Driver {
         self.progress = None;
         let held = |since| self.requests.session().clock().now() - since;
         match std::mem::replace(&mut self.listener, Listener::Nobody) {
+            // Whoever waits for a downgrade is told as well, since its sender is dropped.
             Listener::Guard { loss, since, .. } => {
-                warn!(%reason, held_ms = held(since).as_millis(), token = self.token, "lost");
+                warn!(%reason, held_ms = held(since).as_millis(), token = self.token.map(FencingToken::as_i64), "lost");
                 loss.send_replace(Some(reason));
             }
             Listener::Releasing { request, .. } => {
@@ -174,6 +186,7 @@ impl Driver {
                 None => Error::Removed { path },
             },
             Failure::Removed => Error::Removed { path },
+            Failure::ShareGone => Error::LockLost { path, reason: LossReason::NodeDeleted },
             Failure::SessionEnded(reason) => self.lost_while_waiting(reason),
             Failure::WouldBlock => Error::Timeout { path, waited: Duration::ZERO },
             Failure::Exhausted => Error::QueueExhausted { path },
@@ -199,6 +212,29 @@ impl Driver {
             let held = self.requests.session().clock().now() - since;
             info!(held_ms = held.as_millis(), "released");
             request.answer(Ok(()));
+        }
+    }
+
+    pub(super) fn downgraded(&mut self) {
+        let Some(node) = self.machine.node() else { return };
+        info!(node = %node.sequence.node_name(), token = self.token.map(FencingToken::as_i64), "shares the lock from now on");
+        self.answer_downgrade(Ok((node, self.requests.path_of(node))));
+    }
+
+    pub(super) fn not_downgraded(&mut self) {
+        if let Some((operation, source)) = self.refusal.take() {
+            let error = Error::from_store(operation, self.requests.lock().as_str(), source);
+            warn!(%error, "not downgraded");
+            self.answer_downgrade(Err(error));
+        }
+    }
+
+    fn answer_downgrade(&mut self, outcome: Result<(OwnNode, String), Error>) {
+        if let Listener::Guard { downgrade, .. } = &mut self.listener
+            && let Some(request) = downgrade.take()
+        {
+            // If nobody waits any more, the hold was dropped, which is heard next.
+            let _ = request.send(outcome);
         }
     }
 }

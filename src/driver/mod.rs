@@ -5,6 +5,7 @@
 //! learns that nobody listens any more, and cleans up, over a reconnect if need be. The same holds for a guard that
 //! is dropped on another thread, in a panic, or outside any runtime.
 
+mod claim;
 mod hold;
 mod listener;
 mod progress;
@@ -19,6 +20,7 @@ use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, error, info, warn};
 
+pub(crate) use self::claim::{Claim, Earlier};
 pub(crate) use self::hold::Hold;
 use self::listener::Listener;
 pub use self::progress::Progress;
@@ -32,6 +34,7 @@ use crate::queue::{Action, Event, Limits, Machine, Mode, Patience};
 use crate::session::{Pool, Seat};
 use crate::store::{Change, SessionState, StoreError, WatchEvent};
 use crate::ticket::Ticket;
+use crate::token::FencingToken;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -47,6 +50,10 @@ pub(crate) struct Attempt {
     pub(crate) ticket: Ticket,
     pub(crate) mode: Mode,
     pub(crate) patience: Patience,
+    /// What its owner has already, and gives up for the lock.
+    pub(crate) share: Option<Claim>,
+    /// The node whose place it takes over.
+    pub(crate) earlier: Option<Earlier>,
     pub(crate) limits: Limits,
     pub(crate) seat: Seat,
     pub(crate) pool: Weak<Pool>,
@@ -88,8 +95,10 @@ struct Driver {
     refusal: Option<(&'static str, StoreError)>,
     /// An event that may rest on something which news of the own node would refute.
     held_back: Option<Event>,
+    /// The token that stays with the place that was taken over.
+    earlier_token: Option<FencingToken>,
     /// The token of the grant.
-    token: Option<i64>,
+    token: Option<FencingToken>,
     seat: Seat,
 }
 
@@ -98,7 +107,10 @@ impl Driver {
         let session = attempt.seat.session().clone();
         let progress = attempt.progress.map(progress::Reporter::new);
         Self {
-            machine: Machine::new(attempt.patience, attempt.limits),
+            machine: match attempt.share {
+                Some(share) => Machine::upgrading(share.node.sequence, attempt.limits),
+                None => Machine::new(attempt.patience, attempt.limits),
+            },
             states: session.states(),
             started: session.clock().now(),
             requests: Arc::new(Requests::new(
@@ -108,6 +120,8 @@ impl Driver {
                 attempt.queue,
                 attempt.mode,
                 &attempt.ticket,
+                attempt.share,
+                attempt.earlier,
             )),
             listener: Listener::Waiter(outcome),
             outstanding: None,
@@ -123,6 +137,7 @@ impl Driver {
             progress,
             refusal: None,
             held_back: None,
+            earlier_token: attempt.earlier.map(|earlier| earlier.token),
             token: None,
             seat: attempt.seat,
         }
@@ -253,6 +268,23 @@ impl Driver {
             Action::Lose(reason) => self.lose(reason),
             Action::Fail(failure) => self.fail(failure),
             Action::Released => self.released(),
+            Action::Downgrade => {
+                // What is told of the node from here on, the answer tells better.
+                self.own_watch_delay = None;
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.downgrade(own).await }));
+            }
+            Action::Locate => {
+                info!("finding out whether the lock is shared by now");
+                let Some(own) = self.machine.node() else { return };
+                self.outstanding = Some(Box::pin(async move { requests.locate(own).await }));
+            }
+            Action::Downgraded => {
+                // They are on the node that is gone.
+                (self.own_watch, self.own_watch_request) = (None, None);
+                self.downgraded();
+            }
+            Action::NotDowngraded => self.not_downgraded(),
             Action::Leave(form) => {
                 self.predecessor_watch = None;
                 // A watch that was asked for stays: it ends with the node, and taking it back would be a request.

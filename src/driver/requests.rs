@@ -1,12 +1,14 @@
 //! The machine's requests, each turned into a call of the store and the event that answers it.
 
+mod replacing;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::warn;
 
-use super::BoxFuture;
+use super::{BoxFuture, Claim, Earlier};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
@@ -48,6 +50,10 @@ pub(super) struct Requests {
     queue: QueuePath,
     mode: Mode,
     ticket: Vec<u8>,
+    /// The share that is given up for the lock.
+    share: Option<Claim>,
+    /// The node whose place is taken over.
+    earlier: Option<Earlier>,
 }
 
 impl Requests {
@@ -58,8 +64,10 @@ impl Requests {
         queue: QueuePath,
         mode: Mode,
         ticket: &Ticket,
+        share: Option<Claim>,
+        earlier: Option<Earlier>,
     ) -> Self {
-        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes() }
+        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes(), share, earlier }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -79,6 +87,9 @@ impl Requests {
     }
 
     pub(super) async fn enter(&self) -> Answer {
+        if let Some(earlier) = self.earlier {
+            return self.take_over(earlier).await;
+        }
         let reply = self
             .while_overloaded(|| self.session.write(self.session.store().enter(&self.queue, self.mode, &self.ticket)));
         match reply.await {
@@ -255,12 +266,23 @@ impl Requests {
     }
 
     pub(super) async fn confirm(&self, own: OwnNode) -> Answer {
-        let name = own.sequence.node_name();
-        let reply = self.while_overloaded(|| self.session.read(self.session.store().inspect(&self.queue, &name)));
-        match reply.await {
-            Ok(node) => Event::Verified { exists: node.is_some_and(|node| self.is_own(own, &node)) }.into(),
-            Err(error) => self.failed("look at the own node", error).await,
+        match self.is_there(Claim { node: own, session: self.session.store().id() }).await {
+            Ok(true) => {}
+            Ok(false) => return Event::Verified { exists: false }.into(),
+            Err(error) => return self.failed("look at the own node", error).await,
         }
+        let Some(share) = self.share else { return Event::Verified { exists: true }.into() };
+        match self.is_there(share).await {
+            Ok(true) => Event::Verified { exists: true }.into(),
+            Ok(false) => Event::ShareGone.into(),
+            Err(error) => self.failed("look at the share's node", error).await,
+        }
+    }
+
+    async fn is_there(&self, claim: Claim) -> Result<bool, StoreError> {
+        let name = claim.node.sequence.node_name();
+        let reply = self.while_overloaded(|| self.session.read(self.session.store().inspect(&self.queue, &name)));
+        Ok(reply.await?.is_some_and(|found| claim.is_of(&found)))
     }
 
     /// Deletes a second node of this attempt, however long that takes: it would block the queue.
@@ -282,7 +304,7 @@ impl Requests {
     }
 
     fn is_own(&self, own: OwnNode, node: &Node) -> bool {
-        node.owner == Some(self.session.store().id()) && node.token == own.token
+        Claim { node: own, session: self.session.store().id() }.is_of(node)
     }
 
     async fn failed(&self, operation: &'static str, error: StoreError) -> Answer {

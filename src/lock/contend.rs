@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::acquire::AcquireOptions;
 use super::client::Shared;
-use crate::driver::{self, Attempt, Hold, ProgressOptions};
+use crate::driver::{self, Attempt, Claim, Earlier, Hold, ProgressOptions};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Limits, Mode, Patience};
@@ -32,6 +32,8 @@ pub(super) struct Entry<'a> {
     pub(super) ticket: Ticket,
     pub(super) mode: Mode,
     pub(super) patience: Patience,
+    pub(super) share: Option<Claim>,
+    pub(super) earlier: Option<Earlier>,
     pub(super) limits: Limits,
     pub(super) hold_limit: Option<Duration>,
     pub(super) lapses: bool,
@@ -46,6 +48,8 @@ pub(super) async fn contend(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<Ho
         ticket: entry.ticket,
         mode: entry.mode,
         patience: entry.patience,
+        share: entry.share,
+        earlier: entry.earlier,
         limits: entry.limits,
         seat: shared.pool.seat(watched_paths(entry.mode), watched_path_bytes(entry.queue, entry.mode)).await?,
         pool: Arc::downgrade(&shared.pool),

@@ -54,6 +54,14 @@ impl Guard {
         Self { hold }
     }
 
+    pub(super) fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    pub(super) fn into_hold(self) -> Hold {
+        self.hold
+    }
+
     pub(crate) fn session(&self) -> &Session {
         self.hold.session()
     }

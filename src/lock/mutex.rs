@@ -10,6 +10,7 @@ use super::contend::{self, Entry};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
+use crate::driver::{Claim, Earlier};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Mode, Patience, Sequence, sort_children};
@@ -99,7 +100,7 @@ impl Mutex {
 
     pub(super) async fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> Result<Guard, Error> {
         let limit = contend::take_timeout(&mut options)?;
-        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, options)).await
+        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, None, options)).await
     }
 
     /// Takes the lock if nobody has it or waits for it; `None` if somebody does.
@@ -119,16 +120,40 @@ impl Mutex {
     }
 
     pub(super) async fn try_acquire_as(&self, mode: Mode) -> Result<Option<Guard>, Error> {
-        let session = self.shared.pool.session().await?;
         // What it would wait for, had it entered now.
         let is_in_the_way = |other: &Sequence| mode == Mode::Exclusive || other.is_exclusive();
-        match session.read_surely(|| session.store().survey(&self.queue)).await {
-            Ok(names) if sort_children(&names).contenders.iter().any(is_in_the_way) => return Ok(None),
-            Ok(_) => {}
-            Err(error) if error.kind() == StoreErrorKind::NoNode => {}
-            Err(error) => return Err(Error::from_store("list the queue", self.path.as_str(), error)),
+        if self.has_contender(is_in_the_way).await? {
+            return Ok(None);
         }
-        match self.contend(mode, Patience::Try, AcquireOptions::default()).await {
+        self.contend_now(mode, None, AcquireOptions::default()).await
+    }
+
+    /// Takes the lock alone in place of a share of it, if that is all there is in its queue; `None` if it is not.
+    pub(super) async fn try_acquire_for(&self, share: Claim, options: AcquireOptions) -> Result<Option<Guard>, Error> {
+        // Whoever shares the lock with it, or waits for it: none of them is to be made to wait for nothing.
+        if self.has_contender(|other| *other != share.node.sequence).await? {
+            return Ok(None);
+        }
+        self.contend_now(Mode::Exclusive, Some(share), options).await
+    }
+
+    /// Whether the server at hand knows such a contender.
+    async fn has_contender(&self, is_such: impl Fn(&Sequence) -> bool) -> Result<bool, Error> {
+        let session = self.shared.pool.session().await?;
+        match session.read_surely(|| session.store().survey(&self.queue)).await {
+            Ok(names) => Ok(sort_children(&names).contenders.iter().any(is_such)),
+            Err(error) if error.kind() == StoreErrorKind::NoNode => Ok(false),
+            Err(error) => Err(Error::from_store("list the queue", self.path.as_str(), error)),
+        }
+    }
+
+    async fn contend_now(
+        &self,
+        mode: Mode,
+        share: Option<Claim>,
+        options: AcquireOptions,
+    ) -> Result<Option<Guard>, Error> {
+        match self.contend(mode, Patience::Try, share, options).await {
             Ok(guard) => Ok(Some(guard)),
             // Somebody entered between the look and the attempt.
             Err(Error::Timeout { .. }) => Ok(None),
@@ -199,19 +224,37 @@ impl Mutex {
             .map_err(|error| Error::from_store("remove a contender", self.path.as_str(), error))
     }
 
-    async fn contend(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Result<Guard, Error> {
-        let entry = Entry {
+    /// Waits in the place of an earlier node of the same user; [`Error::Removed`] if that is gone.
+    pub(crate) async fn take_over(&self, earlier: Earlier, options: AcquireOptions) -> Result<Guard, Error> {
+        let entry = Entry { earlier: Some(earlier), ..self.entry(Mode::Exclusive, Patience::Wait, options) };
+        contend::contend(&self.shared, entry).await.map(Guard::new)
+    }
+
+    async fn contend(
+        &self,
+        mode: Mode,
+        patience: Patience,
+        share: Option<Claim>,
+        options: AcquireOptions,
+    ) -> Result<Guard, Error> {
+        let entry = Entry { share, ..self.entry(mode, patience, options) };
+        contend::contend(&self.shared, entry).await.map(Guard::new)
+    }
+
+    fn entry(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Entry<'_> {
+        Entry {
             lock: &self.path,
             queue: &self.queue,
             ticket: self.shared.new_ticket(),
             mode,
             patience,
+            share: None,
+            earlier: None,
             limits: self.shared.limits,
             hold_limit: options.hold_limit(),
             lapses: true,
             progress: options.take_progress(),
-        };
-        contend::contend(&self.shared, entry).await.map(Guard::new)
+        }
     }
 }
 

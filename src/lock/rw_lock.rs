@@ -28,9 +28,12 @@ use crate::token::FencingToken;
 ///   once a later writer has written. A **reader** is safe from a late writer only if the resource also takes notice of the
 ///   readers' tokens, and refuses writes with lower ones from then on; or if the writes go through
 ///   [`Guard::transaction`](crate::Guard::transaction). A reader's token is no token for writing.
+/// * **Convertible**: a writer may [become a reader](WriteGuard::downgrade) without letting another writer in, and a reader may
+///   [try to become a writer](ReadGuard::try_upgrade).
 /// * The writer's side is the [`Mutex`] of the same path: whoever takes that waits for readers, and readers for it.
 ///
-/// Not reentrant, and a reader that waits for the writer's side of the same lock waits for itself.
+/// Not reentrant, and a reader that waits for the writer's side of the same lock waits for itself;
+/// [`ReadGuard::try_upgrade`] does not wait.
 ///
 /// Clones are the same lock.
 ///
@@ -132,7 +135,7 @@ impl RwLock {
     ///
     /// As [`Mutex::acquire`].
     pub async fn read_with(&self, options: AcquireOptions) -> Result<ReadGuard, Error> {
-        Ok(ReadGuard { guard: self.mutex.acquire_as(Mode::Shared, options).await? })
+        Ok(ReadGuard::new(self.mutex.acquire_as(Mode::Shared, options).await?, self.mutex.clone()))
     }
 
     /// As [`RwLock::write`], with options.
@@ -145,7 +148,7 @@ impl RwLock {
     ///
     /// As [`Mutex::acquire`].
     pub async fn write_with(&self, options: AcquireOptions) -> Result<WriteGuard, Error> {
-        Ok(WriteGuard { guard: self.mutex.acquire_as(Mode::Exclusive, options).await? })
+        Ok(WriteGuard::new(self.mutex.acquire_as(Mode::Exclusive, options).await?, self.mutex.clone()))
     }
 
     /// Shares the lock if no writer has it or waits for it; `None` if one does.
@@ -160,7 +163,7 @@ impl RwLock {
     ///
     /// As [`Mutex::acquire`].
     pub async fn try_read(&self) -> Result<Option<ReadGuard>, Error> {
-        Ok(self.mutex.try_acquire_as(Mode::Shared).await?.map(|guard| ReadGuard { guard }))
+        Ok(self.mutex.try_acquire_as(Mode::Shared).await?.map(|guard| ReadGuard::new(guard, self.mutex.clone())))
     }
 
     /// Takes the lock alone if nobody has it or waits for it; `None` if somebody does.
@@ -175,7 +178,7 @@ impl RwLock {
     ///
     /// As [`Mutex::acquire`].
     pub async fn try_write(&self) -> Result<Option<WriteGuard>, Error> {
-        Ok(self.mutex.try_acquire_as(Mode::Exclusive).await?.map(|guard| WriteGuard { guard }))
+        Ok(self.mutex.try_acquire_as(Mode::Exclusive).await?.map(|guard| WriteGuard::new(guard, self.mutex.clone())))
     }
 
     /// Lists readers and writers in their order, those who hold the lock first; see [`Mutex::contenders`].
@@ -210,10 +213,15 @@ impl fmt::Debug for RwLock {
 #[clippy::has_significant_drop]
 #[derive(Debug)]
 pub struct WriteGuard {
-    guard: Guard,
+    pub(super) guard: Guard,
+    pub(super) mutex: Mutex,
 }
 
 impl WriteGuard {
+    pub(super) fn new(guard: Guard, mutex: Mutex) -> Self {
+        Self { guard, mutex }
+    }
+
     /// Releases the lock and waits until it is certain that it is released; see [`Guard::release`].
     ///
     /// # Errors
@@ -243,10 +251,15 @@ impl Deref for WriteGuard {
 #[clippy::has_significant_drop]
 #[derive(Debug)]
 pub struct ReadGuard {
-    guard: Guard,
+    pub(super) guard: Guard,
+    pub(super) mutex: Mutex,
 }
 
 impl ReadGuard {
+    pub(super) fn new(guard: Guard, mutex: Mutex) -> Self {
+        Self { guard, mutex }
+    }
+
     /// The token of this share: higher than that of every writer before it, lower than that of every writer after it.
     pub fn fencing_token(&self) -> FencingToken {
         self.guard.fencing_token()

@@ -13,7 +13,7 @@ pub enum Event {
     QueueMissing,
     /// Answer to [`Action::MakeQueue`].
     QueueMade,
-    /// Answer to [`Action::Recover`]: all nodes of this attempt.
+    /// Answer to [`Action::Recover`] and [`Action::Locate`]: the nodes of this attempt.
     Recovered(Vec<OwnNode>),
     /// Answer to [`Action::Survey`]: the numbers of all contenders, in any order.
     Surveyed(Vec<Sequence>),
@@ -42,6 +42,10 @@ pub enum Event {
         /// Whether the node, with the own session and token, still exists.
         exists: bool,
     },
+    /// Answer to [`Action::Confirm`] of a contender that holds a share already: the own node exists, the share's is gone.
+    ShareGone,
+    /// Answer to [`Action::Downgrade`]: the node that has come in place of the own one.
+    Downgraded(OwnNode),
     /// The outstanding request's outcome is unknown.
     Unknown,
     /// The outstanding request was refused for good; the driver keeps the error.
@@ -77,6 +81,8 @@ pub enum Event {
     Cancel,
     /// The holder is done.
     Release,
+    /// The holder wants to share the lock from now on.
+    Downgrade,
 }
 
 /// Something to do. The answers are named with [`Event`].
@@ -96,7 +102,8 @@ pub enum Action {
     WatchRoom,
     /// Watch this contender's node.
     PlaceWatch(Sequence),
-    /// Look whether the own node still is the own one. Answered by [`Event::Verified`].
+    /// Look whether the own node still is the own one, and also that of the share, if one is held. Answered by
+    /// [`Event::Verified`] and [`Event::ShareGone`].
     Confirm,
     /// Look whether this contender's node exists.
     Probe(Sequence),
@@ -110,6 +117,14 @@ pub enum Action {
     Fail(Failure),
     /// Tell the holder: the lock is released.
     Released,
+    /// Put a shared node with the same number in place of the own one, in one transaction.
+    Downgrade,
+    /// After a write barrier, find the own node, or the one that has come in its place, again and again until there is an answer.
+    Locate,
+    /// Tell the holder: the lock is shared from now on.
+    Downgraded,
+    /// Tell the holder: the lock is held alone as before; the driver knows the error.
+    NotDowngraded,
     /// Delete the own node.
     Leave(LeaveForm),
     /// After a write barrier, find out whether the own node still exists.
@@ -149,6 +164,8 @@ pub enum Failure {
     Refused,
     /// The own node was removed by somebody else.
     Removed,
+    /// The share that was to be given for the lock is gone: others may have had the lock since.
+    ShareGone,
     /// The session ended.
     SessionEnded(LossReason),
     /// Somebody is ahead, and the contender was told not to wait.

@@ -20,7 +20,8 @@
 //! Not drawn: a head by survey whose own watch is not in place is confirmed by reading its node (`Confirming`); a
 //! clean-up that is refused is tried again from time to time (`Stuck`); a waiter looks now and then whether it missed
 //! an event (`Probing`); a contender for permits surveys and watches its whole directory (`SurveyingRoom`,
-//! `AwaitingRoom`), which `machine/room.rs` argues.
+//! `AwaitingRoom`), which `machine/room.rs` argues; a holder that shares the lock from now on replaces its node
+//! (`Downgrading`, `Locating`), which `machine/downgrading.rs` argues.
 //!
 //! # Why at most one contender is granted
 //!
@@ -36,6 +37,9 @@
 //!   that deletes it; so the predecessor was head, and its successor is now. This is believed only while the own
 //!   node's watch is placed and silent and the connection has not been interrupted since: a server reports changes
 //!   in their order, so had the own node gone first (deleted, expired), that would have been reported first.
+//!
+//! Who has a share already, and gives it up for the lock, is no head as long as that is ahead of it. It is granted by a survey
+//! that shows nobody else ahead, once the share's node was read and compared like its own, and it passes no baton.
 //!
 //! A *deleted* predecessor proves nothing (it may have been a waiter that gave up, or a whole session that ended,
 //! the own one included): the contender surveys.

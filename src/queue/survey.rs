@@ -29,13 +29,18 @@ pub fn sort_children(names: &[String]) -> Survey {
     survey
 }
 
-/// The nearest contender ahead that keeps `own` from holding the lock: of those who share it, only an exclusive one. `Err` if
-/// `own` is not in the list.
-pub(super) fn nearest_ahead(contenders: &[Sequence], own: Sequence) -> Result<Option<Sequence>, NotListed> {
+/// The nearest contender ahead that keeps `own` from holding the lock: of those who share it, only an exclusive one. `share` is a
+/// contender of the same owner, who gives it up for `own`. `Err` if `own` is not in the list.
+pub(super) fn nearest_ahead(
+    contenders: &[Sequence],
+    own: Sequence,
+    share: Option<Sequence>,
+) -> Result<Option<Sequence>, NotListed> {
     if !contenders.contains(&own) {
         return Err(NotListed);
     }
-    let is_in_the_way = |other: &Sequence| *other < own && (own.is_exclusive() || other.is_exclusive());
+    let is_in_the_way =
+        |other: &Sequence| *other < own && Some(*other) != share && (own.is_exclusive() || other.is_exclusive());
     Ok(contenders.iter().copied().filter(is_in_the_way).max())
 }
 
@@ -74,22 +79,32 @@ mod tests {
     #[test]
     fn nearest_ahead_is_numeric_and_needs_the_own_node() {
         let contenders = numbers(&[1_000_000_000, 999_999_999, 5]);
-        assert_eq!(nearest_ahead(&contenders, 1_000_000_000.into()), Ok(Some(999_999_999.into())));
-        assert_eq!(nearest_ahead(&contenders, 999_999_999.into()), Ok(Some(5.into())));
-        assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(None));
-        assert_eq!(nearest_ahead(&contenders, 6.into()), Err(NotListed));
+        assert_eq!(nearest_ahead(&contenders, 1_000_000_000.into(), None), Ok(Some(999_999_999.into())));
+        assert_eq!(nearest_ahead(&contenders, 999_999_999.into(), None), Ok(Some(5.into())));
+        assert_eq!(nearest_ahead(&contenders, 5.into(), None), Ok(None));
+        assert_eq!(nearest_ahead(&contenders, 6.into(), None), Err(NotListed));
     }
 
     #[test]
     fn who_shares_waits_for_the_nearest_exclusive_one_and_who_does_not_for_anybody() {
         let shared = |number| Sequence::new(number, Mode::Shared);
         let contenders = [shared(1), 2.into(), shared(3), shared(4), 5.into(), 6.into()];
-        assert_eq!(nearest_ahead(&contenders, shared(1)), Ok(None));
-        assert_eq!(nearest_ahead(&contenders, 2.into()), Ok(Some(shared(1))));
-        assert_eq!(nearest_ahead(&contenders, shared(4)), Ok(Some(2.into())));
-        assert_eq!(nearest_ahead(&contenders, 5.into()), Ok(Some(shared(4))));
-        assert_eq!(nearest_ahead(&contenders, 6.into()), Ok(Some(5.into())));
-        assert_eq!(nearest_ahead(&contenders, 4.into()), Err(NotListed), "of another mode it is another's");
+        assert_eq!(nearest_ahead(&contenders, shared(1), None), Ok(None));
+        assert_eq!(nearest_ahead(&contenders, 2.into(), None), Ok(Some(shared(1))));
+        assert_eq!(nearest_ahead(&contenders, shared(4), None), Ok(Some(2.into())));
+        assert_eq!(nearest_ahead(&contenders, 5.into(), None), Ok(Some(shared(4))));
+        assert_eq!(nearest_ahead(&contenders, 6.into(), None), Ok(Some(5.into())));
+        assert_eq!(nearest_ahead(&contenders, 4.into(), None), Err(NotListed), "of another mode it is another's");
+    }
+
+    #[test]
+    fn who_has_a_share_already_does_not_wait_for_it_and_for_everybody_else() {
+        let shared = |number| Sequence::new(number, Mode::Shared);
+        let ahead = |contenders: &[Sequence]| nearest_ahead(contenders, 5.into(), Some(shared(3)));
+        assert_eq!(ahead(&[shared(3), 5.into(), shared(6), 7.into()]), Ok(None));
+        assert_eq!(ahead(&[shared(2), shared(3), 5.into()]), Ok(Some(shared(2))));
+        assert_eq!(ahead(&[shared(3), shared(4), 5.into()]), Ok(Some(shared(4))));
+        assert_eq!(ahead(&[3.into(), 5.into()]), Ok(Some(3.into())), "of another mode it is another's");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
 pub mod members;
+pub mod replace;
 pub mod values;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_session_that_was_given_up_says_why(harness).await;
     touching_and_barriers_succeed(harness).await;
     members::check_all(harness).await;
+    replace::check_all(harness).await;
     values::check_all(harness).await;
 }
 

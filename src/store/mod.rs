@@ -134,6 +134,16 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// found another node; nothing has changed then.
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError>;
 
+    /// Puts an ephemeral node of this session, with the same number, this mode and this ticket, in the place of another node, its own
+    /// or anybody's, in one transaction; tells the new node. A watch on the old one fires once, with [`Change::Deleted`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if the old node is gone, [`StoreErrorKind::NodeExists`] if something else has the new one's name;
+    /// nothing has changed then.
+    async fn replace(&self, queue: &QueuePath, old: Sequence, mode: Mode, ticket: &[u8])
+    -> Result<OwnNode, StoreError>;
+
     /// A write without effect that goes through the quorum. Once it is acknowledged, every earlier request of this
     /// session has been executed or never will be, and the session was alive when it was executed.
     async fn write_barrier(&self) -> Result<(), StoreError>;

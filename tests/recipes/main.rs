@@ -2,6 +2,7 @@
 
 mod bed;
 mod breaking;
+mod conversion;
 mod distributed;
 mod election;
 mod folded;

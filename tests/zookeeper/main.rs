@@ -6,6 +6,7 @@ mod bad_input;
 mod bed;
 mod cancellation;
 mod contract;
+mod conversion;
 mod counts;
 mod ensemble;
 mod facts;

@@ -131,6 +131,16 @@ impl Session for TappedSession {
         self.session.leave(queue, name, departure).await
     }
 
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        self.session.replace(queue, old, mode, ticket).await
+    }
+
     async fn write_barrier(&self) -> Result<(), StoreError> {
         self.session.write_barrier().await
     }

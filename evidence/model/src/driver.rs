@@ -27,7 +27,8 @@ impl World {
 
     fn handle_told(&self, state: &mut State, contender: usize, event: Event, told: Option<Told>) {
         // While it leaves, that its node is gone is what it asked for; the answer to that decides.
-        let is_leaving = state.contenders[contender].machine.is_leaving();
+        let machine = &state.contenders[contender].machine;
+        let is_leaving = machine.is_leaving() || machine.is_downgrading();
         let is_loss =
             matches!(event, Event::SessionEnded(_) | Event::DeadlinePassed) || event == Event::OwnGone && !is_leaving;
         let is_confirmed = event == Event::Verified { exists: true };
@@ -115,6 +116,11 @@ impl World {
                 state.contenders[contender].user = User::Nobody;
                 state.contenders[contender].has_lapsed = false;
             }
+            Action::Downgrade => self.downgrade(state, contender),
+            Action::Locate => self.ask_main(state, contender, Request::BarrierToRecover),
+            Action::Downgraded => self.downgraded(state, contender),
+            // No request is refused here.
+            Action::NotDowngraded => {}
             Action::Finish => {}
         }
     }
@@ -168,7 +174,7 @@ impl World {
         }
     }
 
-    fn ask_main(&self, state: &mut State, contender: usize, request: Request) {
+    pub(crate) fn ask_main(&self, state: &mut State, contender: usize, request: Request) {
         self.ask(state, contender, Slot::Main, request);
     }
 
@@ -177,7 +183,8 @@ impl World {
         if slot == Slot::Main {
             self.forget_outstanding(state, contender);
         }
-        let ought_to_know = matches!(request, Request::Leave(..)) && self.ought_to_know(state, contender);
+        let ought_to_know =
+            matches!(request, Request::Leave(..) | Request::Downgrade(_)) && self.ought_to_know(state, contender);
         let session = self.session_of(contender);
         let session = &mut state.sessions[session];
         if session.has_ended {
@@ -205,7 +212,7 @@ impl World {
     }
 
     /// Drops the outstanding request: only a look may be dropped.
-    fn forget_outstanding(&self, state: &mut State, contender: usize) {
+    pub(crate) fn forget_outstanding(&self, state: &mut State, contender: usize) {
         state.contenders[contender].answer = None;
         let requests = &mut state.sessions[self.session_of(contender)].requests;
         if requests.iter().any(|queued| queued.is_of(contender, Slot::Main) && queued.request.is_write()) {

@@ -93,7 +93,7 @@ impl World {
                     Server::Follower => &state.follower,
                 };
                 let Some(watch) = state.contenders[contender].watch_mut(which) else { continue };
-                let told = match tree.node(watch.number) {
+                let told = match tree.node(watch.number).filter(|node| node.shares == watch.shares) {
                     _ if watch.told.is_some() => continue,
                     // It may be told for nothing.
                     None if watch.number == ROOM => Told::Deleted,

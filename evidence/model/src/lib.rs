@@ -38,6 +38,7 @@
 
 mod calm;
 pub mod check;
+mod conversion;
 mod driver;
 pub mod election;
 mod faults;

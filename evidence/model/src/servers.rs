@@ -86,6 +86,7 @@ impl World {
                     session: contender_id(session),
                     ticket: queued.contender,
                     version: 0,
+                    shares: self.shares(queued.contender.into()),
                 };
                 let OwnNode { sequence, token } = self.own_node(&node);
                 // Nobody who wants permits is told whether it is alone.
@@ -96,6 +97,7 @@ impl World {
             Request::MakeQueue if state.leader.exists => (Transaction::Nothing, Event::QueueMade),
             Request::MakeQueue => (Transaction::Make, Event::QueueMade),
             Request::Leave(form, own) => self.decide_leave(state, queued, form, own),
+            Request::Downgrade(own) => self.decide_downgrade(state, queued, own),
             _ => (Transaction::Nothing, ACKNOWLEDGED),
         }
     }
@@ -107,19 +109,25 @@ impl World {
         if form == LeaveForm::CloseQueue && state.leader.nodes.len() > 1 {
             return (Transaction::Nothing, Event::Refused);
         }
-        if node.token != token_of(own) {
-            let (thief, victim) = (usize::from(queued.contender), usize::from(node.ticket));
-            if !state.contenders[thief].was_robbed || queued.ought_to_know {
-                state.note = Some(Note::DeletedAnothers(queued.contender));
-            }
-            state.contenders[victim].was_robbed = true;
-        }
+        Self::note_theft(state, queued, &node, own);
         let transaction = match form {
             LeaveForm::Release if self.driver.release_is_told => Transaction::Release(number),
             LeaveForm::Release | LeaveForm::Withdraw => Transaction::Delete(number),
             LeaveForm::CloseQueue => Transaction::CloseQueue(number),
         };
         (transaction, Event::Left)
+    }
+
+    /// By its name, another's node is about to be deleted.
+    pub(crate) fn note_theft(state: &mut State, queued: &Queued, node: &Node, own: OwnNode) {
+        if node.token == token_of(own) {
+            return;
+        }
+        let (thief, victim) = (usize::from(queued.contender), usize::from(node.ticket));
+        if !state.contenders[thief].was_robbed || queued.ought_to_know {
+            state.note = Some(Note::DeletedAnothers(queued.contender));
+        }
+        state.contenders[victim].was_robbed = true;
     }
 
     /// Logs a transaction: the leader applies it at once, the follower later.
@@ -224,18 +232,20 @@ impl World {
         self.note_seen(state, session);
         let tree = state.tree_at(server);
         let contender = usize::from(queued.contender);
-        let is_own = |own: OwnNode| {
+        let is_of = |own: OwnNode, session: usize| {
             let node = tree.node(number_of(own)).filter(|node| self.sequence_of(node) == own.sequence);
             node.is_some_and(|node| {
                 !self.driver.compares_identity || (node.token == token_of(own) && usize::from(node.session) == session)
             })
         };
+        let is_own = |own: OwnNode| is_of(own, session);
         // A name has the mode in it.
         let named = |name: Sequence| tree.node(small(name)).filter(|node| self.sequence_of(node) == name);
         let watch_of = |node: &Node| Watch {
             number: node.number,
             token: node.token,
             version: node.version,
+            shares: node.shares,
             is_known: false,
             is_continuous: queued.is_continuous,
             told: None,
@@ -258,6 +268,7 @@ impl World {
                     number: ROOM,
                     token: 0,
                     version: 0,
+                    shares: false,
                     is_known: false,
                     is_continuous: queued.is_continuous,
                     told: None,
@@ -279,10 +290,15 @@ impl World {
             }
             Request::WatchOwn(_) => Event::OwnGone,
             Request::Probe(ahead) => Event::Probed { exists: named(ahead).is_some() },
-            Request::Confirm(own) | Request::Verify(own) => Event::Verified { exists: is_own(own) },
+            Request::Confirm(own) => match (state.contenders[contender].share, self.share_of(contender)) {
+                (Some(share), Some(other)) if is_own(own) && !is_of(share, self.session_of(other)) => Event::ShareGone,
+                _ => Event::Verified { exists: is_own(own) },
+            },
+            Request::Verify(own) => Event::Verified { exists: is_own(own) },
             Request::Enter
             | Request::MakeQueue
             | Request::Leave(..)
+            | Request::Downgrade(_)
             | Request::BarrierToRecover
             | Request::BarrierToVerify(_) => unreachable!("a write is decided by the leader"),
         };
@@ -294,7 +310,7 @@ impl World {
         Event::RoomSurveyed { contenders, permits: (tree.permits > 0).then(|| tree.permits.into()) }
     }
 
-    fn own_node(&self, node: &Node) -> OwnNode {
+    pub(crate) fn own_node(&self, node: &Node) -> OwnNode {
         OwnNode { sequence: self.sequence_of(node), token: FencingToken::from(i64::from(node.token)) }
     }
 

@@ -186,6 +186,8 @@ pub enum Request {
     WatchOwn(OwnNode),
     /// Delete the own node.
     Leave(LeaveForm, OwnNode),
+    /// Put a shared node in place of the own one.
+    Downgrade(OwnNode),
     /// The write before [`Request::Verify`].
     BarrierToVerify(OwnNode),
     /// Look whether the own node is there.
@@ -210,6 +212,8 @@ pub struct Watch {
     pub token: u8,
     /// Its version then.
     pub version: u8,
+    /// Whether its name is that of one who shares the lock.
+    pub shares: bool,
     /// Whether the contender has taken in that it is placed.
     pub is_known: bool,
     /// Whether the connection has held since it was asked for.
@@ -261,6 +265,10 @@ pub struct Contender {
     pub was_robbed: bool,
     /// It has heard of an interruption since then, and has not taken in since that its node is watched.
     pub is_warned: bool,
+    /// Its user counts on no more than a share, having asked for a downgrade.
+    pub is_content_with_share: bool,
+    /// The node of the share that its user gives up for it.
+    pub share: Option<OwnNode>,
 }
 
 /// Who listens to a contender.
@@ -322,6 +330,11 @@ impl Contender {
 }
 
 impl Watch {
+    /// Whether a tree has a node of the watched name.
+    pub fn finds(&self, tree: &Tree) -> bool {
+        tree.node(self.number).is_some_and(|node| node.shares == self.shares)
+    }
+
     /// Whether the client has the event.
     pub fn is_visible(&self) -> bool {
         matches!(self.told, Some((_, Delivery::Seen { .. })))
@@ -349,12 +362,13 @@ impl Request {
                 | Request::BarrierToRecover
                 | Request::BarrierToVerify(_)
                 | Request::Leave(..)
+                | Request::Downgrade(_)
         )
     }
 
     /// Whether its execution changes anything.
     pub fn has_effect(self) -> bool {
-        matches!(self, Request::Enter | Request::MakeQueue | Request::Leave(..))
+        matches!(self, Request::Enter | Request::MakeQueue | Request::Leave(..) | Request::Downgrade(_))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::driver::contender_id;
 use crate::properties;
 use crate::state::{Note, SESSIONS, Server, Session, Shown, State, User};
 use crate::tree::{Transaction, Tree};
-use crate::world::World;
+use crate::world::{Converts, World};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,8 @@ pub enum Act {
     OwnWatchTime,
     /// The user releases its guard.
     Release,
+    /// The user asks for a share in place of the lock.
+    Downgrade,
     /// A holder's task notices that its validity has lapsed.
     Deadline,
     /// The waiter gives up.
@@ -122,8 +124,12 @@ impl World {
     pub(crate) fn contender_steps(&self, state: &State, contender: usize, steps: &mut Vec<Step>) {
         let (me, id) = (&state.contenders[contender], contender_id(contender));
         if !me.has_started {
-            return steps.push(Step::Start(id));
+            if self.may_begin(state, contender) {
+                steps.push(Step::Start(id));
+            }
+            return;
         }
+        let may_share = self.contenders[contender].converts == Converts::Downgrades && !me.is_content_with_share;
         if me.machine.is_finished() {
             return;
         }
@@ -140,7 +146,8 @@ impl World {
         let possible = [
             (me.own_answer.is_some(), Act::TakeOwnAnswer),
             (own_event, Act::TakeOwnEvent),
-            (user == User::Holding, Act::Release),
+            (user == User::Holding && !self.is_lent(state, contender), Act::Release),
+            (user == User::Holding && may_share, Act::Downgrade),
             (user == User::Holding && me.has_lapsed, Act::Deadline),
             (matches!(user, User::Waiting | User::Granted) && state.cancels > 0, Act::Cancel),
             (me.machine.wants_ticks() && state.ticks > 0, Act::Tick),
@@ -247,6 +254,7 @@ impl World {
             Act::TakePredecessorEvent(continuous) => self.take_predecessor_event(next, contender, continuous),
             Act::OwnWatchTime => self.own_watch_time(next, contender),
             Act::Release => self.release(next, contender),
+            Act::Downgrade => self.ask_for_share(next, contender),
             Act::Deadline => self.deadline(next, contender),
             Act::Cancel => self.cancel(next, contender),
             Act::Tick => {
@@ -258,7 +266,7 @@ impl World {
 
     fn take(&self, next: &mut State, step: Step) {
         match step {
-            Step::Start(contender) => self.start(next, contender.into()),
+            Step::Start(contender) => self.begin(next, contender.into()),
             Step::SeeEnd(contender) => self.look_at_state(next, contender.into(), Shown::Ended),
             Step::Act(contender, seen, act) => {
                 if let Some(seen) = seen {

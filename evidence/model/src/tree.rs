@@ -28,6 +28,8 @@ pub struct Node {
     pub ticket: u8,
     /// How often it was written.
     pub version: u8,
+    /// Whether its contender shares the lock, as its name tells.
+    pub shares: bool,
 }
 
 /// A transaction as it is logged, after the leader has decided what it does.
@@ -53,6 +55,8 @@ pub enum Transaction {
     EndSession(u8),
     /// Changes the number of permits.
     Resize(u8),
+    /// Puts a shared node in place of the one of its number.
+    Downgrade(Node),
 }
 
 /// The number under which the members and the data of the directory of permits are watched; no node has it.
@@ -76,7 +80,7 @@ impl Transaction {
     pub fn concerns(self, number: u8) -> bool {
         match self {
             Transaction::Nothing | Transaction::Resize(_) => false,
-            Transaction::Create(node) => node.number == number,
+            Transaction::Create(node) | Transaction::Downgrade(node) => node.number == number,
             Transaction::Delete(changed) | Transaction::Release(changed) | Transaction::Write(changed) => {
                 changed == number
             }
@@ -131,6 +135,12 @@ impl Tree {
                     node.version += 1;
                 }
                 tell(number, Told::Forged);
+            }
+            Transaction::Downgrade(shared) => {
+                for node in self.nodes.iter_mut().filter(|node| node.number == shared.number) {
+                    *node = shared;
+                }
+                tell(shared.number, Told::Deleted);
             }
             Transaction::EndSession(session) => {
                 let gone: Vec<u8> =

@@ -65,6 +65,19 @@ pub struct Setup {
     pub shares: bool,
     /// How many permits it wants, in a world of permits.
     pub permits: u8,
+    /// Whether it may become one who shares the lock, or gives up another's share for the lock.
+    pub converts: Converts,
+}
+
+/// Whether and how a contender is converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Converts {
+    /// It is not.
+    Never,
+    /// Once it holds the lock alone, it may share it.
+    Downgrades,
+    /// It wants the lock alone for the user of this contender, who has a share.
+    Upgrades(u8),
 }
 
 /// Kinds of faults.
@@ -225,7 +238,14 @@ impl World {
         state.sessions[session].requests.retain(|queued| queued.contender != 0);
         for number in 0..2 {
             state.tokens += 1;
-            let node = Node { number, token: state.tokens, session: self.contenders[0].session, ticket: 0, version: 0 };
+            let node = Node {
+                number,
+                token: state.tokens,
+                session: self.contenders[0].session,
+                ticket: 0,
+                version: 0,
+                shares: false,
+            };
             state.leader.apply(Transaction::Create(node), |_, _| {});
         }
         state.follower = state.leader.clone();
@@ -237,25 +257,45 @@ impl World {
         usize::from(self.contenders[contender].session)
     }
 
-    /// The number of the node that a contender made, with the contender's mode, as the node's name tells both.
+    /// The number of a node with its mode, as its name tells both.
     pub(crate) fn sequence_of(&self, node: &Node) -> Sequence {
         let setup = &self.contenders[usize::from(node.ticket)];
         let mode = match NonZeroU32::new(setup.permits.into()) {
             Some(permits) => Mode::Permits(permits),
-            None if setup.shares => Mode::Shared,
+            None if node.shares => Mode::Shared,
             None => Mode::Exclusive,
         };
         Sequence::new(node.number.into(), mode)
     }
 
-    /// Whether a contender shares the lock.
+    /// Whether a contender shares the lock when it enters.
     pub fn shares(&self, contender: usize) -> bool {
         self.contenders[contender].shares
     }
 
     /// Whether two contenders cannot hold the lock together.
-    pub fn exclude_each_other(&self, one: usize, other: usize) -> bool {
-        one != other && self.permits == 0 && !(self.shares(one) && self.shares(other))
+    pub fn exclude_each_other(&self, state: &State, one: usize, other: usize) -> bool {
+        let shares = |contender: usize| self.shares(contender) || state.contenders[contender].is_content_with_share;
+        self.are_rivals(one, other) && !(shares(one) && shares(other))
+    }
+
+    /// Whether two are not one user's share and the lock that it is given up for.
+    pub fn are_rivals(&self, one: usize, other: usize) -> bool {
+        let is_for = |one: usize, other: usize| self.share_of(one) == Some(other);
+        one != other && self.permits == 0 && !is_for(one, other) && !is_for(other, one)
+    }
+
+    /// The contender whose share is given up for this one.
+    pub fn share_of(&self, contender: usize) -> Option<usize> {
+        match self.contenders[contender].converts {
+            Converts::Upgrades(share) => Some(share.into()),
+            Converts::Never | Converts::Downgrades => None,
+        }
+    }
+
+    /// The contender that this one's share is given up for.
+    pub fn upgrade_of(&self, share: usize) -> Option<usize> {
+        (0..self.contenders.len()).find(|&contender| self.share_of(contender) == Some(share))
     }
 
     /// How many permits these contenders want, together.
@@ -315,6 +355,8 @@ impl Contender {
             has_lapsed: false,
             was_robbed: false,
             is_warned: false,
+            is_content_with_share: false,
+            share: None,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The worlds that are checked, each with the exact number of its states: a model that shrinks by accident is noticed.
 
+mod conversion;
+
 use fairlock::queue::{Limits, Patience};
 
+pub use self::conversion::*;
 use crate::state::Server::{Follower, Leader};
-use crate::world::{Driver, Faults, Setup, World};
+use crate::world::{Converts, Driver, Faults, Setup, World};
 
 /// A world and how many states it has.
 pub type Counted = (World, usize);
@@ -288,6 +291,8 @@ pub fn smalls() -> Vec<Counted> {
         (sharing(), 57_118),
         (shared_between(), 44_264),
         (permits(), 68_894),
+        (downgrading(), 0),
+        (upgrading(), 0),
     ]
 }
 
@@ -313,17 +318,30 @@ pub fn ci() -> Vec<Counted> {
         (permits_cut_off(), 647_328),
         (permits_meddled_with(), 217_094),
         (permits_resized(), 1_843_975),
+        (downgrading_cut_off(), 0),
+        (downgrading_meddled_with(), 0),
+        (downgrading_lagging(), 0),
+        (upgrading_both(), 748_842),
+        (upgrading_cut_off(), 0),
+        (upgrading_meddled_with(), 0),
     ]);
     all
 }
 
 /// What is checked by hand: as large as fits ten minutes.
 pub fn larges() -> Vec<Counted> {
-    vec![(twice(), 2_387_646), (large(), 5_303_369), (large_twice(), 53_559_112)]
+    vec![(twice(), 2_387_646), (downgrading_large(), 10_127_622), (large(), 5_303_369), (large_twice(), 53_559_112)]
 }
 
 fn waits(session: u8) -> Setup {
-    Setup { session, patience: Patience::Wait, starts_late: false, shares: false, permits: 0 }
+    Setup {
+        session,
+        patience: Patience::Wait,
+        starts_late: false,
+        shares: false,
+        permits: 0,
+        converts: Converts::Never,
+    }
 }
 
 fn wants(permits: u8, session: u8) -> Setup {

@@ -18,7 +18,14 @@ fn queue_of_two(world: &World) -> State {
     for number in 0..2_u8 {
         let contender = usize::from(number);
         state.sessions[contender].requests.clear();
-        state.leader.nodes.push(Node { number, token: number + 1, session: number, ticket: number, version: 0 });
+        state.leader.nodes.push(Node {
+            number,
+            token: number + 1,
+            session: number,
+            ticket: number,
+            version: 0,
+            shares: false,
+        });
         let _actions = state.contenders[contender].machine.handle(entered(number));
     }
     let waiter = &mut state.contenders[1];
@@ -40,7 +47,7 @@ fn entered(number: u8) -> Event {
 }
 
 fn watch(number: u8) -> Watch {
-    Watch { number, token: number + 1, version: 0, is_known: true, is_continuous: true, told: None }
+    Watch { number, token: number + 1, version: 0, shares: false, is_known: true, is_continuous: true, told: None }
 }
 
 fn granted(contender: u8) -> Option<Note> {

@@ -220,6 +220,13 @@ impl Book {
         removed
     }
 
+    /// Another node has come in place of an exclusive one, which shares the lock: it counts as the same.
+    pub(crate) fn downgraded(&mut self, lock: Lock, token: Token) {
+        let queue = self.queue_mut(lock);
+        queue.nodes.get_mut(&token).expect("what is downgraded lives").mode = Mode::Shared;
+        queue.note_head();
+    }
+
     pub(crate) fn was_head(&self, lock: Lock, token: Token) -> bool {
         self.queue(lock).heads.contains(&token)
     }
@@ -271,14 +278,15 @@ impl Book {
         self.queue(lock).nodes.values().filter(|node| node.session == session).count()
     }
 
-    /// A live node that was created before this one and is in its way.
-    pub(crate) fn ahead_of(&self, lock: Lock, token: Token, shares: bool) -> Option<Token> {
+    /// A live node that was created before this one and is in its way, which the share that is given up for it is not.
+    pub(crate) fn ahead_of(&self, lock: Lock, token: Token, shares: bool, share: Option<Token>) -> Option<Token> {
         if let Some(own) = self.queue(lock).permits_most.get(&token).filter(|_| self.queue(lock).permits.is_some()) {
             let up_to_own = || self.queue(lock).nodes.range(..=token);
             let wanted: u32 = up_to_own().map(|(_, node)| node.permits()).sum();
             return up_to_own().next().filter(|_| wanted > *own).map(|(&first, _)| first);
         }
-        let is_in_the_way = |(other, node): &(&Token, &Node)| **other < token && !(shares && node.shares());
+        let is_in_the_way =
+            |(other, node): &(&Token, &Node)| **other < token && Some(**other) != share && !(shares && node.shares());
         self.queue(lock).nodes.iter().find(is_in_the_way).map(|(&other, _)| other)
     }
 

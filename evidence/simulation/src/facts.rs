@@ -82,6 +82,31 @@ pub(crate) enum Fact {
         /// Whether its node was ever the first of the live ones.
         was_head: bool,
     },
+    /// Whoever holds a guard begins to exchange it for another kind.
+    Converting {
+        /// Its lock.
+        lock: Lock,
+        /// Its token.
+        token: Token,
+    },
+    /// It has another kind of guard.
+    Converted {
+        /// Its lock.
+        lock: Lock,
+        /// The token that it had.
+        from: Token,
+        /// The token that it has.
+        to: Token,
+        /// Whether the guard is valid.
+        valid: bool,
+    },
+    /// It has the guard that it had, or none.
+    NotConverted {
+        /// Its lock.
+        lock: Lock,
+        /// Its token.
+        token: Token,
+    },
     /// A guard was released or dropped.
     Ended {
         /// Its lock.
@@ -236,6 +261,9 @@ impl Fact {
             Fact::Created { lock, .. }
             | Fact::Removed { lock, .. }
             | Fact::Granted { lock, .. }
+            | Fact::Converting { lock, .. }
+            | Fact::Converted { lock, .. }
+            | Fact::NotConverted { lock, .. }
             | Fact::Ended { lock, .. }
             | Fact::Seen { lock, .. }
             | Fact::Released { lock, .. }

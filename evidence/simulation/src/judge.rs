@@ -97,6 +97,7 @@ impl Judge {
                 stats.grants += 1;
                 stats.stillborn += u64::from(!valid);
             }
+            Fact::Converted { .. } => stats.converted += 1,
             Fact::Removed { by: Remover::Expiry, .. } => stats.expired_nodes += 1,
             Fact::Committed { .. } => stats.commits += 1,
             Fact::Recorded { .. } => stats.proclaimed += 1,

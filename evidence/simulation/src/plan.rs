@@ -206,6 +206,8 @@ pub struct Plan {
     pub first_number: Option<i32>,
     /// How many of ten attempts share the lock.
     pub sharing: u32,
+    /// Where some share it: how many of ten of those who share it try to have it alone, and the other way round.
+    pub converting: u32,
     /// How many of ten attempts are for permits of a semaphore.
     pub permitting: u32,
     /// How many permits it has at first.
@@ -289,6 +291,7 @@ impl Plan {
             first_number,
             // Deliberate errors show most where contenders exclude each other.
             sharing: if sabotage.is_some() { 0 } else { [0, 0, 3, 7][sharing.usize(..4)] },
+            converting: if sabotage.is_some() { 0 } else { [0, 3, 6][sharing.usize(..3)] },
             permitting: if sabotage.is_some() { 0 } else { [0, 0, 4, 10][permitting.usize(..4)] },
             permits: permitting.u32(1..=4),
             resizes: permitting.bool(),

@@ -17,6 +17,8 @@ pub struct Stats {
     pub grants: u64,
     /// Guards returned to those who share a lock.
     pub shared: u64,
+    /// Guards exchanged for another kind.
+    pub converted: u64,
     /// Guards that were lost when they were returned.
     pub stillborn: u64,
     /// Releases told to a waiter as the baton.
@@ -61,16 +63,17 @@ impl Stats {
     }
 
     /// What happened, by name.
-    pub fn counts(&self) -> [(&'static str, u64); 14] {
+    pub fn counts(&self) -> [(&'static str, u64); 15] {
         let mut copy = self.clone();
         copy.counts_mut().map(|(name, count)| (name, *count))
     }
 
-    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 14] {
+    fn counts_mut(&mut self) -> [(&'static str, &mut u64); 15] {
         [
             ("entered", &mut self.entered),
             ("granted", &mut self.grants),
             ("granted to share", &mut self.shared),
+            ("converted", &mut self.converted),
             ("granted, but lost already", &mut self.stillborn),
             ("handed over by the baton", &mut self.batons),
             ("queues surveyed", &mut self.surveys),
@@ -105,11 +108,11 @@ mod tests {
     #[test]
     fn what_never_happened_is_missing_and_what_did_is_not() {
         let mut stats = Stats::default();
-        assert_eq!(stats.missing().len(), 14 + FaultKind::ALL.len());
+        assert_eq!(stats.missing().len(), 15 + FaultKind::ALL.len());
         let one = Stats { grants: 1, faults: [1; FaultKind::ALL.len()], ..Stats::default() };
         stats.add(&one);
         stats.add(&one);
-        assert_eq!((stats.grants, stats.missing().len()), (2, 13));
+        assert_eq!((stats.grants, stats.missing().len()), (2, 14));
         assert!(!stats.missing().contains(&"granted".to_owned()));
     }
 }

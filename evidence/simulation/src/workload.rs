@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::book::{DATA_FOLDER, lock_path};
-use crate::facts::{Fact, Lock};
+use crate::facts::{Fact, Lock, Token};
 use crate::guard::AnyGuard;
 use crate::network::{Network, Stage};
 use crate::plan::{FaultKind, Plan};
 
+mod conversion;
 mod election;
 mod permits;
 
@@ -97,8 +98,11 @@ impl Workload {
             // It keeps the handle as well as the lock alive, or only the lock.
             let kept = rng.bool().then_some(locks);
             let attempt = Attempt::begin(&self.network, lock, client);
+            let writes = self.converts(&mut rng);
             let acquired = if shares {
                 self.share(&rw_lock, &mut rng, &mut stage).await.map(AnyGuard::Shared)
+            } else if writes {
+                self.acquire_as_writer(&rw_lock, &mut rng).await.map(AnyGuard::Writing)
             } else {
                 self.acquire(rw_lock.as_mutex(), &mut rng, &mut stage).await.map(AnyGuard::Alone)
             };
@@ -246,8 +250,17 @@ impl Workload {
     }
 
     async fn hold(&self, attempt: Attempt, guard: AnyGuard, rng: &mut Rng, stage: &mut watch::Receiver<Stage>) {
-        let guard = Arc::new(guard);
-        self.granted(&attempt, &guard);
+        let mut guard = Arc::new(guard);
+        self.granted(&attempt, &guard, None);
+        let is_convertible = matches!(*guard, AnyGuard::Writing(_) | AnyGuard::Shared(_));
+        if is_convertible && self.converts(rng) {
+            until_healed(stage, sleep(ms(rng.u64(..=self.plan.hold_ms)))).await;
+            match self.convert(&attempt, guard, rng).await {
+                Some(converted) => guard = converted,
+                // It was given up with the future.
+                None => return,
+            }
+        }
         let pause = ms(rng.u64(..=self.plan.hold_ms));
         match rng.u8(..5) {
             0 => drop(until_healed(stage, guard.protect(sleep(pause))).await),
@@ -265,7 +278,8 @@ impl Workload {
         self.ended(attempt, guard, rng).await;
     }
 
-    fn granted(&self, attempt: &Attempt, guard: &Arc<AnyGuard>) {
+    /// A guard was returned, perhaps in place of a share, whose node may still be there.
+    fn granted(&self, attempt: &Attempt, guard: &Arc<AnyGuard>, share: Option<Token>) {
         let (lock, token) = (attempt.lock, guard.fencing_token().as_i64());
         let mut world = self.network.lock();
         let shares = guard.shares();
@@ -274,8 +288,10 @@ impl Workload {
             0 => excluded.map(|held| held.token).collect(),
             permits => world.book.too_many(lock, token, permits),
         };
-        let ahead = world.book.ahead_of(lock, token, shares);
-        let (valid, was_head) = (guard.is_valid(), world.book.was_head(lock, token));
+        let ahead = world.book.ahead_of(lock, token, shares, share);
+        let valid = guard.is_valid();
+        // Behind its owner's share it is no head, as long as that is there.
+        let was_head = world.book.was_head(lock, token) || share.is_some() && (ahead.is_none() || !valid);
         world.observe(Fact::Granted { shares, lock, token, valid, others, ahead, was_head });
         world.book.hold(lock, token, Arc::downgrade(guard), shares);
     }
@@ -311,7 +327,11 @@ impl Workload {
 
     async fn write(&self, attempt: &Attempt, guard: &AnyGuard) {
         // Who shares the lock has no business writing.
-        let AnyGuard::Alone(guard) = guard else { return };
+        let guard: &Guard = match guard {
+            AnyGuard::Alone(guard) => guard,
+            AnyGuard::Writing(guard) => guard,
+            _ => return,
+        };
         let (path, token) = (format!("{DATA_FOLDER}/{}", attempt.lock), guard.fencing_token().to_string());
         match guard.transaction().set_data(path, token, None).commit().await {
             Ok(()) | Err(Error::LockLost { .. } | Error::UnknownOutcome { .. }) => {}

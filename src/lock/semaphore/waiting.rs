@@ -108,6 +108,8 @@ impl Semaphore {
             ticket: self.shared.new_ticket(),
             mode,
             patience,
+            share: None,
+            earlier: None,
             limits: Limits { make_queue_max, ..self.shared.limits },
             hold_limit: None,
             lapses: is_for_permits,

@@ -11,6 +11,7 @@ impl Machine {
                 let form = self.release_form();
                 self.leave(form, Ending::Released)
             }
+            Event::Downgrade => self.downgrade(),
             Event::DeadlinePassed => {
                 // The holder is told first; only then is the lock given to others.
                 let mut actions = vec![Action::Lose(LossReason::DeadlinePassed)];
@@ -60,7 +61,7 @@ impl Machine {
     }
 
     /// Nobody else deletes a node of ours by design: the lock was lost before it was released.
-    fn lost_before(&mut self) -> Vec<Action> {
+    pub(super) fn lost_before(&mut self) -> Vec<Action> {
         self.ending = Ending::Lost;
         let mut actions = vec![Action::Lose(LossReason::NodeDeleted)];
         actions.extend(self.finish());
@@ -110,6 +111,8 @@ impl Machine {
                 let form = self.release_form();
                 self.leave(form, Ending::Cancelled)
             }
+            // Only the outcome tells which node there is to delete.
+            Phase::Downgrading | Phase::Locating => self.leave_later(Ending::Cancelled),
             // It leaves already, or is gone.
             _ => vec![],
         }
@@ -129,7 +132,7 @@ impl Machine {
 
     pub(super) fn session_ended(&mut self, reason: LossReason) -> Vec<Action> {
         let told = match (self.phase, self.ending) {
-            (Phase::Held, _) | (Phase::Leaving(_) | Phase::Verifying(_), Ending::Released) => {
+            (Phase::Held | Phase::Downgrading | Phase::Locating, Ending::Open) | (_, Ending::Released) => {
                 self.ending = Ending::Lost;
                 vec![Action::Lose(reason)]
             }
@@ -188,8 +191,9 @@ impl Machine {
         if self.passes_the_baton() { LeaveForm::Release } else { LeaveForm::Withdraw }
     }
 
-    /// Whether its leaving means that whoever waits for it is next: of those who share the lock, others may be left.
+    /// Whether its leaving means that whoever waits for it is next: of those who share the lock, others may be left, and of who
+    /// had a share before, that share.
     fn passes_the_baton(&self) -> bool {
-        self.granted && self.own().sequence.is_exclusive()
+        self.granted && self.own().sequence.is_exclusive() && self.share.is_none()
     }
 }

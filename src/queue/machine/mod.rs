@@ -1,11 +1,12 @@
 //! The machine of one contender. The argument for its safety, and its invariants Q1 to Q5, are in the module's doc.
 
+mod downgrading;
 mod leaving;
 mod room;
 mod waiting;
 
 use super::event::{Action, Event, Failure, LeaveForm};
-use crate::name::Sequence;
+use crate::name::{Mode, Sequence};
 use crate::store::OwnNode;
 
 /// Where a queue's numbers end, and where to begin to do something about it.
@@ -59,6 +60,10 @@ enum Phase {
     /// Waits for permits.
     AwaitingRoom,
     Held,
+    /// Holds the lock, alone as yet, and has asked for a share in its place.
+    Downgrading,
+    /// Holds the lock, and looks whether it is alone or shared by now.
+    Locating,
     Leaving(LeaveForm),
     Verifying(LeaveForm),
     /// A clean-up was refused for good. The node would block the queue as long as its session lives, so it is tried
@@ -78,9 +83,15 @@ impl Phase {
             | Phase::Probing(_)
             | Phase::SurveyingRoom { .. }
             | Phase::AwaitingRoom => true,
-            Phase::Entering | Phase::MakingQueue | Phase::Recovering | Phase::Held => false,
+            Phase::Entering | Phase::MakingQueue | Phase::Recovering => false,
+            Phase::Held | Phase::Downgrading | Phase::Locating => false,
             Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_) | Phase::Gone => false,
         }
+    }
+
+    /// Whether the lock is held while it is being downgraded.
+    fn is_downgrading(self) -> bool {
+        matches!(self, Phase::Downgrading | Phase::Locating)
     }
 }
 
@@ -115,6 +126,8 @@ enum Ending {
 pub struct Machine {
     limits: Limits,
     patience: Patience,
+    /// The contender of the same owner that holds a share, which it gives up for this one.
+    share: Option<Sequence>,
     phase: Phase,
     node: Option<OwnNode>,
     own_watch: OwnWatch,
@@ -141,6 +154,7 @@ impl Machine {
         Self {
             limits,
             patience,
+            share: None,
             phase: Phase::Entering,
             node: None,
             own_watch: OwnWatch::Absent,
@@ -154,6 +168,13 @@ impl Machine {
             granted: false,
             leave_sent: false,
         }
+    }
+
+    /// A contender that wants the lock alone for an owner who has a share of it already: it is granted if that share is all
+    /// that is ahead, and leaves again if it is not.
+    pub fn upgrading(share: Sequence, limits: Limits) -> Self {
+        assert_eq!(share.mode(), Mode::Shared, "only a share can be upgraded");
+        Self { share: Some(share), ..Self::new(Patience::Try, limits) }
     }
 
     /// The own node, while there is one.
@@ -176,7 +197,12 @@ impl Machine {
 
     /// Whether the lock is held.
     pub fn is_held(&self) -> bool {
-        self.phase == Phase::Held
+        self.phase == Phase::Held || self.phase.is_downgrading() && self.ending == Ending::Open
+    }
+
+    /// Whether a share is being put in place of the own node: which of the two there is, only the answer tells.
+    pub fn is_downgrading(&self) -> bool {
+        self.phase.is_downgrading()
     }
 
     /// Whether the node is being removed.
@@ -207,10 +233,12 @@ impl Machine {
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         self.assert_invariants();
         let actions = if self.is_finished() { Vec::new() } else { self.dispatch(event) };
-        if actions
-            .iter()
-            .any(|action| matches!(action, Action::Enter | Action::Recover | Action::Verify | Action::Confirm))
-        {
+        let identifies_own = |action: &Action| match action {
+            Action::Enter | Action::Recover | Action::Verify | Action::Confirm => true,
+            Action::Downgrade | Action::Locate => true,
+            _ => false,
+        };
+        if actions.iter().any(identifies_own) {
             self.interrupted = false;
         }
         self.assert_invariants();
@@ -257,6 +285,8 @@ impl Machine {
             Phase::SurveyingRoom { is_watched } => self.surveying_room(is_watched, event),
             Phase::AwaitingRoom => self.awaiting_room(event),
             Phase::Held => self.held(event),
+            Phase::Downgrading => self.downgrading(event),
+            Phase::Locating => self.locating(event),
             Phase::Leaving(form) => self.leaving(form, event),
             Phase::Verifying(form) => self.verifying(form, event),
             Phase::Stuck(chore) => self.stuck(chore, event),
@@ -299,6 +329,7 @@ impl Machine {
                 | Event::DeadlinePassed
                 | Event::Tick
                 | Event::Release
+                | Event::Downgrade
         );
         assert!(news, "Q3: {event:?} answers nothing that was asked in {self:?}");
         vec![]
@@ -321,6 +352,9 @@ impl Machine {
         }
         if self.phase == Phase::Held {
             assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");
+        }
+        if self.phase.is_downgrading() {
+            assert!(self.granted, "Q4: only a holder downgrades: {self:?}");
         }
         if self.is_leaving() {
             assert!(self.ending != Ending::Open, "Q5: leaving needs a reason: {self:?}");

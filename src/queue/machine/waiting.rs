@@ -77,7 +77,8 @@ impl Machine {
         }
         // Whoever wants permits must know how many there are, also where nobody else wants any.
         if neighbours == Neighbours::None && node.sequence.permits().is_none() {
-            return self.grant(Proof::Alone);
+            // Alone, it has no share any more: others may have had the lock since.
+            return if self.share.is_some() { self.share_gone() } else { self.grant(Proof::Alone) };
         }
         let mut actions = match self.patience {
             // Whoever will not wait needs no watches.
@@ -97,8 +98,9 @@ impl Machine {
 
     pub(super) fn surveying(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Surveyed(contenders) => match nearest_ahead(&contenders, self.own().sequence) {
+            Event::Surveyed(contenders) => match nearest_ahead(&contenders, self.own().sequence, self.share) {
                 Err(_) => self.own_gone(),
+                Ok(_) if self.share.is_some_and(|share| !contenders.contains(&share)) => self.share_gone(),
                 // Only a watch that is silent says that the node of this name is the own one.
                 Ok(None) if self.own_watch == OwnWatch::Placed => self.grant(Proof::Survey),
                 Ok(None) => {
@@ -128,6 +130,7 @@ impl Machine {
                 self.grant(Proof::Survey)
             }
             Event::Verified { exists: false } => self.own_gone(),
+            Event::ShareGone => self.share_gone(),
             Event::Unknown => vec![Action::Confirm],
             Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
             other => self.irrelevant(&other),
@@ -185,11 +188,19 @@ impl Machine {
         if proof == Proof::Baton {
             assert!(self.may_believe_baton(true), "the baton was believed on too little: {self:?}");
         }
+        if self.share.is_some() {
+            // What is ahead is its own only if the share's node was compared, not only its name.
+            assert_eq!(self.phase, Phase::Confirming, "a share is given up for the lock on too little: {self:?}");
+        }
         self.granted = true;
         self.phase = Phase::Held;
         let mut actions = vec![Action::Grant(proof)];
         actions.extend(self.place_own_watch());
         actions
+    }
+
+    fn share_gone(&mut self) -> Vec<Action> {
+        self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::ShareGone))
     }
 
     pub(super) fn survey(&mut self) -> Action {

@@ -67,6 +67,8 @@ pub enum Request {
     WatchMembers,
     /// [`Session::leave`](super::Session::leave).
     Leave,
+    /// [`Session::replace`](super::Session::replace).
+    Replace,
     /// [`Session::write_barrier`](super::Session::write_barrier).
     WriteBarrier,
     /// [`Session::touch`](super::Session::touch).

@@ -9,7 +9,7 @@ use super::tree::{Tree, ZNode};
 use super::watches::Watchable;
 use super::{Loss, Memory, Request};
 use crate::error::LossReason;
-use crate::name::Mode;
+use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
 use crate::store::{
     Change, Departure, Entered, Expected, Neighbours, Node, Operation, OwnNode, Session, SessionId, SessionState,
@@ -113,7 +113,7 @@ impl Session for MemorySession {
             let names = tree.children(queue.as_str()).ok_or(StoreErrorKind::NoNode)?;
             let own = names.iter().filter_map(|name| {
                 let node = tree.node(&queue.join(name))?;
-                let sequence = crate::name::Sequence::of_node(name)?;
+                let sequence = Sequence::of_node(name)?;
                 let is_own = node.owner == Some(self.id) && node.data == ticket;
                 is_own.then(|| OwnNode { sequence, token: FencingToken::from(node.created_at) })
             });
@@ -173,6 +173,22 @@ impl Session for MemorySession {
                     tree.delete(queue.as_str(), None)
                 }
             }
+        })
+        .await
+    }
+
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        self.request(Request::Replace, |tree| {
+            let new = Sequence::new(old.as_i32(), mode);
+            let (old_path, new_path) = (queue.join(&old.node_name()), queue.join(&new.node_name()));
+            let zxid = tree.replace(&old_path, &new_path, self.id, ticket.to_vec())?;
+            Ok(OwnNode { sequence: new, token: FencingToken::from(zxid) })
         })
         .await
     }

@@ -161,6 +161,17 @@ impl Tree {
         Ok((sequence, self.zxid, has_siblings))
     }
 
+    /// Deletes a node and creates an ephemeral one beside it or of the same name, at one moment; tells the zxid.
+    pub(super) fn replace(&mut self, old: &str, new: &str, owner: SessionId, data: Vec<u8>) -> Result<i64, StoreError> {
+        self.check(old, None)?;
+        if old != new && self.nodes.contains_key(new) {
+            return Err(StoreErrorKind::NodeExists.into());
+        }
+        self.delete(old, None)?;
+        self.create(new, ZNode { data, owner: Some(owner), ..ZNode::default() })?;
+        Ok(self.zxid)
+    }
+
     pub(super) fn create_container(&mut self, path: &str) -> Result<(), StoreError> {
         self.create(path, ZNode { is_container: true, ..ZNode::default() })
     }

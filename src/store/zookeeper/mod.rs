@@ -4,6 +4,7 @@
 //! docs/PROTOCOL.md, "The client crate".
 
 mod diagnosis;
+mod replace;
 mod session;
 mod states;
 mod values;

@@ -11,7 +11,7 @@ use tracing::debug;
 use zookeeper_client as zk;
 
 use super::states::{end, forward_states};
-use super::{Access, multi_error, not_understood, store_error, values};
+use super::{Access, multi_error, not_understood, replace, store_error, values};
 use crate::error::{Error, LossReason};
 use crate::name::{Mode, Sequence};
 use crate::path::{LockPath, QueuePath};
@@ -304,6 +304,16 @@ impl Session for ZooKeeperSession {
             writer.commit().await
         };
         committed.map(|_| ()).map_err(multi_error)
+    }
+
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        replace::replace(&self.client()?, &self.access.acls(), queue, old, mode, ticket).await
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ pub fn first_come_first_served(world: &World, state: &State) -> bool {
     let contender = usize::from(contender);
     let Some(granted) = state.contenders[contender].token() else { return true };
     state.contenders.iter().enumerate().all(|(index, other)| {
-        if !world.exclude_each_other(contender, index) {
+        if !world.exclude_each_other(state, contender, index) {
             return true;
         }
         let waits = other.user == User::Waiting && !other.machine.is_leaving();

@@ -2,7 +2,7 @@
 
 use fairlock::queue::Proof;
 
-use crate::state::{Note, State, User};
+use crate::state::{Note, State, User, token_of};
 use crate::tree::Node;
 use crate::world::World;
 
@@ -21,11 +21,12 @@ fn granted(state: &State) -> Option<(usize, u8)> {
 pub fn grant_is_to_the_head(world: &World, state: &State) -> bool {
     let Some((granted, token)) = granted(state) else { return true };
     let Some(node) = state.leader.node_of_token(token) else { return true };
-    let excludes = |other: &Node| world.exclude_each_other(granted, usize::from(other.ticket));
+    let excludes =
+        |other: &Node| world.are_rivals(granted, usize::from(other.ticket)) && !(node.shares && other.shares);
     let is_lowest = state.leader.nodes.iter().all(|other| other.number >= node.number || !excludes(other));
     let others_hold = state.contenders.iter().enumerate().any(|(index, other)| {
         let lives = other.token().is_some_and(|token| state.leader.node_of_token(token).is_some());
-        world.exclude_each_other(granted, index) && other.machine.is_held() && lives
+        world.exclude_each_other(state, granted, index) && other.machine.is_held() && lives
     });
     // Whoever gets permits shares them with those ahead of it, whether they have been told yet or not.
     let up_to_own = state.leader.nodes.iter().filter(|other| other.number <= node.number);
@@ -50,7 +51,13 @@ pub fn one_valid_guard(world: &World, state: &State) -> bool {
     if !state.is_rude && world.permits_of(valid()) > world.permits_max() {
         return false;
     }
-    state.is_rude || valid().all(|one| valid().all(|other| !world.exclude_each_other(one, other)))
+    state.is_rude || valid().all(|one| valid().all(|other| !world.exclude_each_other(state, one, other)))
+}
+
+/// When a share was given up for the lock, nobody was granted the lock alone since the share was.
+pub fn nothing_comes_between_a_share_and_its_upgrade(_: &World, state: &State) -> bool {
+    let Some((granted, _)) = granted(state) else { return true };
+    state.contenders[granted].share.is_none_or(|share| state.granted_alone_highest < token_of(share))
 }
 
 /// When the baton is believed, the own node's watch is in place, and the client has not got anything from it; and what

@@ -11,7 +11,7 @@ pub mod watches;
 
 use stateright::Property;
 
-use crate::world::World;
+use crate::world::{Converts, World};
 
 /// The properties of a world.
 pub fn all(world: &World) -> Vec<Property<World>> {
@@ -31,6 +31,10 @@ pub fn all(world: &World) -> Vec<Property<World>> {
         Property::always("users are told", conduct::users_are_told),
         Property::always("no write is dropped", conduct::no_write_is_dropped),
     ];
+    if world.contenders.iter().any(|setup| matches!(setup.converts, Converts::Upgrades(_))) {
+        let holds = holder::nothing_comes_between_a_share_and_its_upgrade;
+        all.push(Property::always("nothing comes between a share and its upgrade", holds));
+    }
     if world.drains {
         all.push(Property::always("all ends well from everywhere", drain::all_ends_well));
     }

@@ -39,7 +39,7 @@ pub fn a_waiter_is_woken(world: &World, state: &State) -> bool {
                 let ahead = tree.nodes.iter().filter(|node| node.number <= small(own.sequence));
                 world.permits_of(ahead.map(|node| usize::from(node.ticket))) > tree.permits
             }
-            (number, _) => tree.node(number).is_some(),
+            _ => watch.finds(tree),
         };
         is_told || session.is_closing || is_there
     })

@@ -6,6 +6,7 @@
 //! | tokens rise along grants, and along guarded writes | `fencing.rs` |
 //! | grants follow the order of creation | `fifo.rs` |
 //! | only a node that was the first is granted | `head_once.rs` |
+//! | nobody writes while a guard is converted | `unbroken.rs` |
 //! | a waiter watches one node and its own, and a departure wakes one | `one_watch.rs` |
 //! | a guard knows of its loss before the servers act on it | `loss_told.rs` |
 //! | a guard is valid while all is well | `kept.rs` |
@@ -37,6 +38,7 @@ mod no_phantom;
 mod one_watch;
 mod own_nodes_only;
 mod proclaimed;
+mod unbroken;
 
 use crate::facts::Fact;
 use crate::plan::Plan;
@@ -61,6 +63,7 @@ pub(crate) fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(fencing::Fencing::default()),
         Box::new(fifo::Fifo),
         Box::new(head_once::HeadOnce),
+        Box::new(unbroken::Unbroken::default()),
         Box::new(one_watch::OneWatch),
         Box::new(loss_told::LossTold::new(plan)),
         Box::new(lost_for_good::LostForGood::default()),

@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use fairlock::queue::Mode;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::{Change, Departure, Entered, Expected, Node, Operation, OwnNode, StoreError, Value};
 use fairlock::{LockPath, QueuePath};
 use tokio::sync::oneshot;
@@ -32,6 +32,7 @@ pub(super) enum Call {
     Watch { queue: QueuePath, name: String, asker: Weak<()> },
     WatchMembers { queue: QueuePath, asker: Weak<()> },
     Leave { queue: QueuePath, name: String, form: Leave },
+    Replace { queue: QueuePath, old: Sequence, mode: Mode, ticket: Vec<u8> },
     WriteBarrier,
     Touch,
     Commit { own: String, operations: Vec<Operation> },
@@ -88,6 +89,7 @@ pub(super) enum Answer {
     Value(Option<Value>),
     WatchedValue(Option<Value>, oneshot::Receiver<Change>),
     Version(i32),
+    Replaced(OwnNode),
 }
 
 /// A request by its kind.
@@ -101,6 +103,7 @@ pub(crate) enum CallKind {
     Watch,
     WatchMembers,
     Leave,
+    Replace,
     WriteBarrier,
     Touch,
     Commit,
@@ -117,6 +120,7 @@ impl CallKind {
             CallKind::Enter
                 | CallKind::MakeQueue
                 | CallKind::Leave
+                | CallKind::Replace
                 | CallKind::WriteBarrier
                 | CallKind::Commit
                 | CallKind::WriteValue
@@ -129,6 +133,7 @@ impl Call {
     pub(super) fn name(&self) -> String {
         match self {
             Call::Inspect { name, .. } | Call::Watch { name, .. } | Call::Leave { name, .. } => name.clone(),
+            Call::Replace { old, .. } => old.node_name(),
             Call::Commit { own, .. } => own.clone(),
             Call::ReadValue { path } | Call::WatchValue { path, .. } | Call::WriteValue { path, .. } => {
                 path.to_string()
@@ -147,6 +152,7 @@ impl Call {
             Call::Watch { .. } => CallKind::Watch,
             Call::WatchMembers { .. } => CallKind::WatchMembers,
             Call::Leave { .. } => CallKind::Leave,
+            Call::Replace { .. } => CallKind::Replace,
             Call::WriteBarrier => CallKind::WriteBarrier,
             Call::Touch => CallKind::Touch,
             Call::Commit { .. } => CallKind::Commit,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use fairlock::QueuePath;
 use fairlock::queue::Mode;
-use fairlock::store::{Change, Operation, Session, SessionId, WatchEvent, Watched};
+use fairlock::store::{Change, Operation, OwnNode, Session, SessionId, WatchEvent, Watched};
 use tokio::sync::oneshot;
 use tokio::task;
 
@@ -117,6 +117,15 @@ impl World {
                         self.removed(lock, token, Remover::Session(id.0), Some(request));
                     }
                     Answer::Done
+                })
+            }
+            Call::Replace { queue, old, mode, ticket } => {
+                let node = self.book.node_at(queue.as_str(), &old.node_name());
+                at_once(session.replace(queue, *old, *mode, ticket)).map(|new| {
+                    if let Some((lock, token)) = node {
+                        self.replaced(lock, token, new, id, request);
+                    }
+                    Answer::Replaced(new)
                 })
             }
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
@@ -259,6 +268,19 @@ impl World {
             }
         }
         Answer::Done
+    }
+
+    /// A node has come in the place of another: a shared one in that of the same attempt's exclusive one, if all is well.
+    fn replaced(&mut self, lock: Lock, token: Token, new: OwnNode, id: SessionId, request: &Request) {
+        let attempt = request.sender;
+        if self.book.attempt_of(lock, token) == attempt {
+            return self.book.downgraded(lock, token);
+        }
+        // By its name, another's was replaced.
+        self.removed(lock, token, Remover::Session(id.0), Some(request));
+        let (token, number) = (new.token.as_i64(), new.sequence.as_i32());
+        self.book.created(lock, token, Node { number, session: id, mode: new.sequence.mode(), attempt });
+        self.observe(Fact::Created { lock, token, number, session: id.0 });
     }
 
     /// A contender's node was deleted, perhaps at a session's request.

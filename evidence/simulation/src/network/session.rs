@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
-use fairlock::queue::Mode;
+use fairlock::queue::{Mode, Sequence};
 use fairlock::store::memory::Memory;
 use fairlock::store::{
     Change, Departure, Entered, Expected, Node, OpenOptions, Operation, OwnNode, Session, SessionId, SessionState,
@@ -200,6 +200,19 @@ impl Session for SimSession {
     async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
         let form = Leave::new(departure);
         self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), form }).await
+    }
+
+    async fn replace(
+        &self,
+        queue: &QueuePath,
+        old: Sequence,
+        mode: Mode,
+        ticket: &[u8],
+    ) -> Result<OwnNode, StoreError> {
+        match self.call(Call::Replace { queue: queue.clone(), old, mode, ticket: ticket.to_vec() }).await? {
+            Answer::Replaced(node) => Ok(node),
+            other => mismatch(&other),
+        }
     }
 
     async fn write_barrier(&self) -> Result<(), StoreError> {

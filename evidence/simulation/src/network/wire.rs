@@ -25,7 +25,7 @@ impl World {
             return Err(StoreErrorKind::Ended(reason).into());
         }
         // As the store of ZooKeeper does it: by the time a connection is back, the name may be another's.
-        if call.kind() == CallKind::Leave && !link.is_connected() {
+        if matches!(call.kind(), CallKind::Leave | CallKind::Replace) && !link.is_connected() {
             return Err(StoreErrorKind::Unknown.into());
         }
         let (reply, receiver) = oneshot::channel();

@@ -119,7 +119,7 @@ impl Workload {
     async fn lead(&self, attempt: Attempt, leadership: Leadership, rng: &mut Rng, stage: &mut watch::Receiver<Stage>) {
         let guard = Arc::new(AnyGuard::Leading(leadership));
         let AnyGuard::Leading(leadership) = &*guard else { unreachable!("it was just made") };
-        self.granted(&attempt, &guard);
+        self.granted(&attempt, &guard, None);
         let pause = ms(rng.u64(..=self.plan.hold_ms));
         match rng.u8(..6) {
             0 => drop(until_healed(stage, guard.protect(sleep(pause))).await),

@@ -1,0 +1,25 @@
+//! Nodes that an attempt relies upon besides its own.
+
+use crate::store::{Node, OwnNode, SessionId};
+use crate::token::FencingToken;
+
+/// A node and the session that owns it. By its name alone it might be another's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) node: OwnNode,
+    pub(crate) session: SessionId,
+}
+
+impl Claim {
+    /// Whether this is the node, found by its name.
+    pub(super) fn is_of(&self, found: &Node) -> bool {
+        found.owner == Some(self.session) && found.token == self.node.token
+    }
+}
+
+/// A node whose place a later attempt of the same user takes over, and the token that stays with the place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Earlier {
+    pub(crate) claim: Claim,
+    pub(crate) token: FencingToken,
+}
