@@ -1,13 +1,13 @@
 //! Runs the checker over a world, and tells what came of it.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
 
+use crate::election;
 use crate::properties::reach;
-use crate::state::State;
-use crate::step::Step;
 use crate::world::World;
 
 /// What came of a check.
@@ -31,23 +31,57 @@ pub struct Report {
     pub missing: Vec<&'static str>,
 }
 
-/// Visits every state of a world, breadth first, or depth first to save memory.
-pub fn check(world: World, threads: usize, depth_first: bool) -> Report {
-    let name = world.name;
-    let begun = Instant::now();
-    let builder = world.clone().checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
-    if depth_first {
-        report(name, begun, &world, &builder.spawn_dfs().join())
-    } else {
-        report(name, begun, &world, &builder.spawn_bfs().join())
+/// A world that can be checked.
+pub trait Checked: Model<State: Clone + Debug + Hash + PartialEq, Action: Clone + Debug + PartialEq> {
+    /// What it is called.
+    fn name(&self) -> &'static str;
+
+    /// Whether this, which must be reached, need not be in this world.
+    fn is_excused(&self, property: &str) -> bool;
+}
+
+impl Checked for World {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn is_excused(&self, property: &str) -> bool {
+        // Where somebody holds already when it begins, nobody may be alone later.
+        self.is_settled && property == reach::GRANTED_ALONE
     }
 }
 
-fn report(name: &'static str, begun: Instant, world: &World, checker: &impl Checker<World>) -> Report {
+impl Checked for election::World {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn is_excused(&self, _: &str) -> bool {
+        false
+    }
+}
+
+/// Visits every state of a world, breadth first, or depth first to save memory.
+pub fn check<W>(world: W, threads: usize, depth_first: bool) -> Report
+where
+    W: Checked + Clone + Send + Sync + 'static,
+    W::State: Send + Sync,
+    W::Action: Send + Sync,
+{
+    let begun = Instant::now();
+    let builder = world.clone().checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+    if depth_first {
+        report(begun, &world, &builder.spawn_dfs().join())
+    } else {
+        report(begun, &world, &builder.spawn_bfs().join())
+    }
+}
+
+fn report<W: Checked>(begun: Instant, world: &W, checker: &impl Checker<W>) -> Report {
     let took = begun.elapsed();
     let properties = world.properties();
     let mut report = Report {
-        world: name,
+        world: world.name(),
         states: checker.unique_state_count(),
         steps: checker.state_count(),
         depth: checker.max_depth(),
@@ -58,9 +92,7 @@ fn report(name: &'static str, begun: Instant, world: &World, checker: &impl Chec
     };
     for property in properties {
         let Some(path) = checker.discovery(property.name) else {
-            // Where somebody holds already when it begins, nobody may be alone later.
-            let is_excused = world.is_settled && property.name == reach::GRANTED_ALONE;
-            if property.expectation == Expectation::Sometimes && !is_excused {
+            if property.expectation == Expectation::Sometimes && !world.is_excused(property.name) {
                 report.missing.push(property.name);
             }
             continue;
@@ -75,7 +107,10 @@ fn report(name: &'static str, begun: Instant, world: &World, checker: &impl Chec
 }
 
 /// A history, step by step, and how it ends.
-pub fn history(path: &Path<State, Step>) -> String {
+pub fn history<S: Debug, A: Clone + Debug>(path: &Path<S, A>) -> String
+where
+    Path<S, A>: Clone,
+{
     let mut text = String::new();
     for (number, step) in path.clone().into_actions().iter().enumerate() {
         let _ = writeln!(text, "{:>3}. {step:?}", number + 1);

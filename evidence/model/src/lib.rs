@@ -1,4 +1,6 @@
-//! A model checker visits every state of a small world around the shipped queue machine.
+//! A model checker visits every state of a small world around the shipped queue machine, and of one around an election.
+//!
+//! What follows is about the queue; [`election`] has a world of its own.
 //!
 //! # What is real
 //!
@@ -38,6 +40,7 @@ mod calm;
 pub mod check;
 mod conversion;
 mod driver;
+pub mod election;
 mod faults;
 mod panics;
 pub mod properties;

@@ -3,12 +3,14 @@
 use fairlock::queue::{Event, Proof, Sequence};
 use fairlock::store::{Entered, Neighbours};
 use fairlock::{FencingToken, LossReason};
+use fairlock_model::election::{self, step::Step as ElectionStep};
 use fairlock_model::properties::{conduct, drain, fifo, holder, orphans, progress, watches};
 use fairlock_model::state::{Note, State, User, Watch};
 use fairlock_model::step::{Act, Step};
 use fairlock_model::tree::Node;
 use fairlock_model::world::World;
 use fairlock_model::worlds;
+use stateright::Model;
 
 /// Contender 0 has node 0, contender 1 has node 1 and waits for node 0; nothing is on its way.
 fn queue_of_two(world: &World) -> State {
@@ -247,4 +249,63 @@ fn a_state_that_never_ends_well_is_flagged_by_the_drain_before_anybody_is_stuck(
     state.sessions[0].requests.clear();
     assert!(progress::nobody_waits_for_ever(&world, &state), "the other one is not through yet");
     assert!(!drain::all_ends_well(&world, &state));
+}
+
+/// The state of an election after these steps.
+fn elected(steps: &[ElectionStep]) -> election::state::State {
+    let world = election::worlds::election();
+    let begins = world.init_states().remove(0);
+    steps.iter().fold(begins, |state, &step| world.step(&state, step))
+}
+
+/// A leader has proclaimed, in a record that was made for it.
+const PROCLAIMED: [ElectionStep; 4] =
+    [ElectionStep::Elect(0), ElectionStep::Execute(0), ElectionStep::Execute(0), ElectionStep::Execute(0)];
+
+#[test]
+fn an_observer_that_was_told_what_was_not_true_or_the_same_again_is_flagged() {
+    let world = election::worlds::election();
+    let mut state = elected(&[&PROCLAIMED[..], &[ElectionStep::Look, ElectionStep::Look]].concat());
+    assert!(matches!(state.note, Some(election::state::Note::Told { leader: Some(_), .. })), "{:?}", state.note);
+    assert!(election::told_what_is_true(&world, &state));
+    let told = |leader, before, was_true| Some(election::state::Note::Told { leader, before, was_true });
+    state.note = told(None, None, false);
+    assert!(!election::told_what_is_true(&world, &state), "it was not true");
+    state.note = told(None, Some(None), true);
+    assert!(!election::told_what_is_true(&world, &state), "it was told before");
+}
+
+#[test]
+fn a_record_written_by_somebody_who_leads_no_more_or_with_an_older_payload_is_flagged() {
+    let world = election::worlds::election();
+    let mut state = elected(&PROCLAIMED);
+    let right = state.written.expect("a record");
+    assert!(election::only_who_leads_writes(&world, &state));
+    state.written = Some(election::state::Written { by_living: false, ..right });
+    assert!(!election::only_who_leads_writes(&world, &state), "it leads no more");
+    state.written = Some(election::state::Written { in_order: false, ..right });
+    assert!(!election::only_who_leads_writes(&world, &state), "an older one");
+    state.written = Some(election::state::Written { by_living: false, is_namesake: true, ..right });
+    assert!(election::only_who_leads_writes(&world, &state), "the limit that is named");
+}
+
+#[test]
+fn a_proclamation_confirmed_but_never_written_is_flagged() {
+    let world = election::worlds::election();
+    let mut state = elected(&PROCLAIMED);
+    assert_eq!(state.note, Some(election::state::Note::Confirmed { is_written: true }));
+    assert!(election::what_is_proclaimed_is_written(&world, &state));
+    state.note = Some(election::state::Note::Confirmed { is_written: false });
+    assert!(!election::what_is_proclaimed_is_written(&world, &state));
+}
+
+#[test]
+fn an_observer_that_is_never_told_is_flagged_once_nothing_is_under_way() {
+    let world = election::worlds::election();
+    let mut state = elected(&[&PROCLAIMED[..], &[ElectionStep::Look, ElectionStep::Look]].concat());
+    assert!(election::knows_once_nothing_is_under_way(&world, &state));
+    // Its leader goes, and the watch says nothing.
+    state.observer.node = None;
+    let state = world.step(&state, ElectionStep::Resign(0));
+    assert!(!election::knows_once_nothing_is_under_way(&world, &state));
 }

@@ -1,6 +1,7 @@
 //! The worlds hold what is promised, with exactly as many states as were counted; and a world with a defect is noticed.
 
 use fairlock_model::check::{Report, check};
+use fairlock_model::election::{self, Promises};
 use fairlock_model::world::{Driver, Faults, World};
 use fairlock_model::worlds;
 
@@ -139,4 +140,59 @@ fn a_deletion_by_name_that_is_sent_over_a_reconnect_deletes_anothers_node() {
 #[test]
 fn a_surplus_node_that_is_not_removed_outlives_its_contender() {
     fails(with(worlds::surplus(), |driver| driver.removes_surplus = false), &["no node outlives its contender"]);
+}
+
+/// Finds a violation of one of these properties in an election's world.
+#[track_caller]
+fn fails_to_elect(change: impl FnOnce(&mut Promises), properties: &[&str]) {
+    let mut world = election::worlds::election();
+    change(&mut world.promises);
+    let report = check(world, THREADS, false);
+    let violated: Vec<_> = report.violations.iter().map(|(property, _)| *property).collect();
+    assert!(violated.iter().any(|violated| properties.contains(violated)), "{report}: {violated:?}");
+}
+
+const KNOWS: &str = "once nothing is under way, the observer knows who leads";
+
+#[test]
+fn world_of_an_election_holds() {
+    for (world, expected) in election::worlds::smalls() {
+        let report = check(world, THREADS, false);
+        assert!(report.violations.is_empty(), "{report}\n{}", histories(&report));
+        assert_eq!(report.states, expected, "{report}");
+        assert_eq!((report.reached.len(), report.missing.len()), (6, 0), "{report}");
+    }
+}
+
+#[test]
+fn a_record_that_is_written_without_a_check_names_somebody_who_leads_no_more() {
+    fails_to_elect(|promises| promises.writes_are_checked = false, &["only who leads writes the record"]);
+}
+
+#[test]
+fn a_record_that_is_watched_after_it_was_read_changes_unnoticed() {
+    fails_to_elect(|promises| promises.watches_with_the_read = false, &[KNOWS]);
+}
+
+#[test]
+fn an_observer_whose_watches_are_not_restored_misses_a_change() {
+    fails_to_elect(|promises| promises.watches_are_restored = false, &[KNOWS]);
+}
+
+#[test]
+fn a_deletion_that_is_not_told_leaves_a_phantom() {
+    fails_to_elect(|promises| promises.deletions_are_told = false, &[KNOWS]);
+}
+
+#[test]
+fn an_unknown_outcome_taken_for_success_is_no_proclamation() {
+    fails_to_elect(|promises| promises.unknown_is_unknown = false, &["what is proclaimed is written"]);
+}
+
+#[test]
+fn a_leader_whose_node_was_deleted_by_hand_may_write_on_the_strength_of_a_namesake() {
+    let world = election::World { excuses_namesakes: false, ..election::worlds::election_twice() };
+    let report = check(world, THREADS, false);
+    let violated: Vec<_> = report.violations.iter().map(|(property, _)| *property).collect();
+    assert_eq!(violated, ["only who leads writes the record"], "{report}");
 }
