@@ -105,6 +105,7 @@ struct Driver {
 impl Driver {
     fn new(attempt: Attempt, outcome: oneshot::Sender<Result<Hold, Error>>) -> Self {
         let session = attempt.seat.session().clone();
+        let requests = Arc::new(Requests::new(&attempt));
         let progress = attempt.progress.map(progress::Reporter::new);
         Self {
             machine: match attempt.share {
@@ -113,16 +114,7 @@ impl Driver {
             },
             states: session.states(),
             started: session.clock().now(),
-            requests: Arc::new(Requests::new(
-                session,
-                attempt.pool,
-                attempt.lock,
-                attempt.queue,
-                attempt.mode,
-                &attempt.ticket,
-                attempt.share,
-                attempt.earlier,
-            )),
+            requests,
             listener: Listener::Waiter(outcome),
             outstanding: None,
             own_watch_delay: None,

@@ -8,13 +8,12 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::warn;
 
-use super::{BoxFuture, Claim, Earlier};
+use super::{Attempt, BoxFuture, Claim, Earlier};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
 use crate::session::{Pool, Session};
 use crate::store::{Change, Departure, Node, OwnNode, StoreError, StoreErrorKind, Value, WatchEvent};
-use crate::ticket::Ticket;
 
 /// How often an overloaded server is asked again.
 const OVERLOADED_RETRIES_MAX: usize = 10;
@@ -57,17 +56,17 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn new(
-        session: Arc<Session>,
-        pool: Weak<Pool>,
-        lock: LockPath,
-        queue: QueuePath,
-        mode: Mode,
-        ticket: &Ticket,
-        share: Option<Claim>,
-        earlier: Option<Earlier>,
-    ) -> Self {
-        Self { session, pool, lock, queue, mode, ticket: ticket.to_bytes(), share, earlier }
+    pub(super) fn new(attempt: &Attempt) -> Self {
+        Self {
+            session: attempt.seat.session().clone(),
+            pool: attempt.pool.clone(),
+            lock: attempt.lock.clone(),
+            queue: attempt.queue.clone(),
+            mode: attempt.mode,
+            ticket: attempt.ticket.to_bytes(),
+            share: attempt.share,
+            earlier: attempt.earlier,
+        }
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {

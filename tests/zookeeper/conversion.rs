@@ -62,7 +62,8 @@ async fn a_downgrade_is_one_transaction_and_one_read_and_wakes_who_waits_next() 
     // The waiter's two watches, and the holder's.
     theirs.wait_until(|counts| counts.reply(Operation::GetData) >= 2).await;
     mine.wait_until(|counts| counts.reply(Operation::GetData) >= 1).await;
-    (mine.reset_counts(), theirs.reset_counts());
+    mine.reset_counts();
+    theirs.reset_counts();
     let reader = soon(writer.downgrade()).await.expect("downgraded");
     // And one that watches the new node, a little later.
     mine.wait_until(|counts| counts.reply(Operation::GetData) == 1).await;

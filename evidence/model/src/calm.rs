@@ -65,6 +65,10 @@ impl World {
     fn acts_alone(&self, state: &State, contender: usize) -> bool {
         let session = self.session_of(contender);
         let me = &state.contenders[contender];
+        // What one user does with a share and its upgrade depends on both.
+        if self.share_of(contender).is_some() || self.upgrade_of(contender).is_some() {
+            return false;
+        }
         if !me.has_started || me.machine.is_finished() || me.has_lapsed || !self.is_calm(state, session) {
             return false;
         }
@@ -90,6 +94,8 @@ impl World {
         let own = match queued.request {
             Request::BarrierToRecover | Request::BarrierToVerify(_) => return is_leaders,
             Request::FindOwn => return is_leaders,
+            // It looks at the share's node as well.
+            Request::Confirm(_) if self.share_of(queued.contender.into()).is_some() => return false,
             Request::Confirm(own) | Request::WatchOwn(own) | Request::Verify(own) => own,
             _ => return false,
         };

@@ -291,8 +291,8 @@ pub fn smalls() -> Vec<Counted> {
         (sharing(), 57_118),
         (shared_between(), 44_264),
         (permits(), 68_894),
-        (downgrading(), 0),
-        (upgrading(), 0),
+        (downgrading(), 201_046),
+        (upgrading(), 85_434),
     ]
 }
 
@@ -318,12 +318,12 @@ pub fn ci() -> Vec<Counted> {
         (permits_cut_off(), 647_328),
         (permits_meddled_with(), 217_094),
         (permits_resized(), 1_843_975),
-        (downgrading_cut_off(), 0),
-        (downgrading_meddled_with(), 0),
-        (downgrading_lagging(), 0),
+        (downgrading_cut_off(), 138_735),
+        (downgrading_meddled_with(), 1_477_430),
+        (downgrading_lagging(), 652_876),
         (upgrading_both(), 748_842),
         (upgrading_cut_off(), 0),
-        (upgrading_meddled_with(), 0),
+        (upgrading_meddled_with(), 85_054),
     ]);
     all
 }

@@ -233,10 +233,9 @@ impl Machine {
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         self.assert_invariants();
         let actions = if self.is_finished() { Vec::new() } else { self.dispatch(event) };
-        let identifies_own = |action: &Action| match action {
-            Action::Enter | Action::Recover | Action::Verify | Action::Confirm => true,
-            Action::Downgrade | Action::Locate => true,
-            _ => false,
+        let identifies_own = |action: &Action| {
+            let looks = matches!(action, Action::Recover | Action::Verify | Action::Confirm | Action::Locate);
+            looks || matches!(action, Action::Enter | Action::Downgrade)
         };
         if actions.iter().any(identifies_own) {
             self.interrupted = false;

@@ -83,7 +83,7 @@ impl Leader {
 impl Names for Leader {
     type Token = FencingToken;
 
-    fn token(&self) -> FencingToken {
+    fn node_token(&self) -> FencingToken {
         self.node_token
     }
 }
@@ -118,7 +118,7 @@ mod tests {
         let node = OwnNode { sequence: 7.into(), token: FencingToken::from(120) };
         let resumed = Leader::new(node, FencingToken::from(99), leader(b"").identity, b"p".to_vec());
         let read = Leader::parse(&resumed.to_bytes()).expect("a record");
-        assert_eq!((read.fencing_token(), Names::token(&read)), (FencingToken::from(99), node.token));
+        assert_eq!((read.fencing_token(), read.node_token()), (FencingToken::from(99), node.token));
         assert_eq!(read, resumed);
     }
 

@@ -16,7 +16,7 @@ pub(super) trait Names: Clone + PartialEq {
     type Token: PartialEq;
 
     /// The token of the node that it names.
-    fn token(&self) -> Self::Token;
+    fn node_token(&self) -> Self::Token;
 }
 
 /// What has happened.
@@ -95,7 +95,7 @@ impl<L: Names> Watching<L> {
             }
             (Stage::LooksForNode(named), Event::NodeSeen(token)) => {
                 // A node of another token is another's: whoever is recorded leads no more.
-                let leads = token == Some(named.token());
+                let leads = token == Some(named.node_token());
                 self.seen(leads.then_some(named))
             }
             (_, Event::RecordRead(_) | Event::NodeSeen(_)) => panic!("an answer to what nobody asked"),
@@ -134,7 +134,7 @@ mod tests {
     impl Names for Record {
         type Token = u8;
 
-        fn token(&self) -> u8 {
+        fn node_token(&self) -> u8 {
             self.0
         }
     }

@@ -20,7 +20,7 @@ pub struct Record {
 impl Names for Record {
     type Token = u8;
 
-    fn token(&self) -> u8 {
+    fn node_token(&self) -> u8 {
         self.token
     }
 }

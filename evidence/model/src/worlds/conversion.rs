@@ -59,12 +59,7 @@ pub fn upgrading_both() -> World {
 
 /// A reader that may try to be alone, and a writer; one connection is lost.
 pub fn upgrading_cut_off() -> World {
-    World {
-        name: "upgrading cut off",
-        contenders: vec![shares(0), upgrades(0, 0), waits(1)],
-        reduces: false,
-        ..three_cut_off()
-    }
+    World { name: "upgrading cut off", contenders: vec![shares(0), upgrades(0, 0), begins_late(1)], ..three_cut_off() }
 }
 
 /// As [`upgrading_cut_off`], with a session of its own for the attempt, and one meddling in the tree or one session ended by force.
