@@ -196,3 +196,13 @@ fn a_leader_whose_node_was_deleted_by_hand_may_write_on_the_strength_of_a_namesa
     let violated: Vec<_> = report.violations.iter().map(|(property, _)| *property).collect();
     assert_eq!(violated, ["only who leads writes the record"], "{report}");
 }
+
+#[test]
+fn world_with_a_writer_that_becomes_a_reader_holds() {
+    holds("downgrading", 6);
+}
+
+#[test]
+fn world_with_a_reader_that_tries_to_become_a_writer_holds() {
+    holds("upgrading", 7);
+}
