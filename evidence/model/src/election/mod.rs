@@ -16,6 +16,7 @@
 //! What is not modelled: several observers, which have nothing to do with each other, and refused requests, which the core sees as
 //! a question that is asked again.
 
+mod observer;
 mod properties;
 mod servers;
 pub mod state;
