@@ -146,7 +146,7 @@ impl fmt::Debug for MultiLock {
 
 /// Several locks, held. Dropping it releases them.
 ///
-/// It is lost as soon as one of them is.
+/// It is lost as soon as one of them is. It keeps the others until it is dropped or released.
 #[must_use = "if unused, the locks are released immediately"]
 #[clippy::has_significant_drop]
 #[derive(Debug)]
