@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::store::Node;
+use crate::token::FencingToken;
 
 /// The longest owner name, in bytes.
 pub(crate) const OWNER_BYTES_MAX: usize = 256;
@@ -104,12 +106,25 @@ pub struct Ticket {
     identity: Identity,
     /// When the contender entered, in milliseconds since 1970 by its own wall clock.
     since_unix_ms: u64,
+    /// The fencing token that it goes on with, where it has taken over the place of an earlier node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<i64>,
 }
 
 impl Ticket {
     pub(crate) fn new(identity: Identity, since_unix_ms: u64) -> Self {
         let mut bits = fastrand::Rng::new();
-        Self { id: format!("{:016x}{:016x}", bits.u64(..), bits.u64(..)), identity, since_unix_ms }
+        Self { id: format!("{:016x}{:016x}", bits.u64(..), bits.u64(..)), identity, since_unix_ms, token: None }
+    }
+
+    /// One that goes on with this fencing token.
+    pub(crate) fn with_token(self, token: FencingToken) -> Self {
+        Self { token: Some(token.as_i64()), ..self }
+    }
+
+    /// The fencing token of a contender's node.
+    pub(crate) fn fencing_token_of(node: &Node) -> FencingToken {
+        Self::parse(&node.data).and_then(|ticket| ticket.token).map_or(node.token, FencingToken::from)
     }
 
     /// Parses the data of a contender's znode. `None`: it is not a ticket (another version, or somebody wrote there).
@@ -165,7 +180,7 @@ mod tests {
     fn what_would_disturb_a_reader_is_no_ticket() {
         let with = |id: &str, owner: &str, host: &str| {
             let identity = Identity { owner: owner.to_owned(), host: host.to_owned(), pid: 1 };
-            Ticket::parse(&Ticket { id: id.to_owned(), identity, since_unix_ms: 5 }.to_bytes())
+            Ticket::parse(&Ticket { id: id.to_owned(), identity, since_unix_ms: 5, token: None }.to_bytes())
         };
         assert!(with("0", "a", "b").is_some());
         let long = "x".repeat(257);

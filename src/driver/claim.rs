@@ -1,5 +1,6 @@
-//! Nodes that an attempt relies upon besides its own.
+//! Nodes that an attempt relies upon: its own, and earlier ones of the same user.
 
+use crate::clock::Timestamp;
 use crate::store::{Node, OwnNode, SessionId};
 use crate::token::FencingToken;
 
@@ -15,6 +16,14 @@ impl Claim {
     pub(super) fn is_of(&self, found: &Node) -> bool {
         found.owner == Some(self.session) && found.token == self.node.token
     }
+}
+
+/// A share that is given up for the lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) claim: Claim,
+    /// Until when the lock is held at most, since the share is.
+    pub(crate) held_until: Option<Timestamp>,
 }
 
 /// A node whose place a later attempt of the same user takes over, and the token that stays with the place.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{oneshot, watch};
 
-use super::Claim;
+use super::{Claim, Share};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
 use crate::path::LockPath;
@@ -81,8 +81,9 @@ impl Hold {
         self.token
     }
 
-    pub(crate) fn held_until(&self) -> Option<Timestamp> {
-        self.held_until
+    /// For one who gives it up for the lock.
+    pub(crate) fn share(&self) -> Share {
+        Share { claim: self.claim(), held_until: self.held_until }
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {

@@ -122,7 +122,7 @@ impl Driver {
         let (loss, losses) = watch::channel(None);
         let (wishes, wish) = oneshot::channel();
         let since = session.clock().now();
-        let held_until = self.hold_limit.map(|limit| since + limit);
+        let held_until = self.held_until.or(self.hold_limit.map(|limit| since + limit));
         self.held_until = held_until;
         self.listener = Listener::Guard { loss, wish, since, downgrade: None };
         self.lapse = self.lapses.then(|| -> BoxFuture<()> {
@@ -222,11 +222,13 @@ impl Driver {
     }
 
     pub(super) fn not_downgraded(&mut self) {
-        if let Some((operation, source)) = self.refusal.take() {
-            let error = Error::from_store(operation, self.requests.lock().as_str(), source);
-            warn!(%error, "not downgraded");
-            self.answer_downgrade(Err(error));
-        }
+        let path = self.requests.lock().to_string();
+        let error = match self.refusal.take() {
+            Some((operation, source)) => Error::from_store(operation, &path, source),
+            None => Error::Removed { path },
+        };
+        warn!(%error, "not downgraded");
+        self.answer_downgrade(Err(error));
     }
 
     fn answer_downgrade(&mut self, outcome: Result<(OwnNode, String), Error>) {

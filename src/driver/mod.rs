@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tracing::{Instrument, debug, error, info, warn};
 
-pub(crate) use self::claim::{Claim, Earlier};
+pub(crate) use self::claim::{Claim, Earlier, Share};
 pub(crate) use self::hold::Hold;
 use self::listener::Listener;
 pub use self::progress::Progress;
@@ -51,7 +51,7 @@ pub(crate) struct Attempt {
     pub(crate) mode: Mode,
     pub(crate) patience: Patience,
     /// What its owner has already, and gives up for the lock.
-    pub(crate) share: Option<Claim>,
+    pub(crate) share: Option<Share>,
     /// The node whose place it takes over.
     pub(crate) earlier: Option<Earlier>,
     pub(crate) limits: Limits,
@@ -109,7 +109,7 @@ impl Driver {
         let progress = attempt.progress.map(progress::Reporter::new);
         Self {
             machine: match attempt.share {
-                Some(share) => Machine::upgrading(share.node.sequence, attempt.limits),
+                Some(share) => Machine::upgrading(share.claim.node.sequence, attempt.limits),
                 None => Machine::new(attempt.patience, attempt.limits),
             },
             states: session.states(),
@@ -125,7 +125,7 @@ impl Driver {
             lapses: attempt.lapses,
             lapse: None,
             hold_limit: attempt.hold_limit,
-            held_until: None,
+            held_until: attempt.share.and_then(|share| share.held_until),
             progress,
             refusal: None,
             held_back: None,
@@ -261,8 +261,6 @@ impl Driver {
             Action::Fail(failure) => self.fail(failure),
             Action::Released => self.released(),
             Action::Downgrade => {
-                // What is told of the node from here on, the answer tells better.
-                self.own_watch_delay = None;
                 let Some(own) = self.machine.node() else { return };
                 self.outstanding = Some(Box::pin(async move { requests.downgrade(own).await }));
             }
@@ -271,11 +269,7 @@ impl Driver {
                 let Some(own) = self.machine.node() else { return };
                 self.outstanding = Some(Box::pin(async move { requests.locate(own).await }));
             }
-            Action::Downgraded => {
-                // They are on the node that is gone.
-                (self.own_watch, self.own_watch_request) = (None, None);
-                self.downgraded();
-            }
+            Action::Downgraded => self.downgraded(),
             Action::NotDowngraded => self.not_downgraded(),
             Action::Leave(form) => {
                 self.predecessor_watch = None;
@@ -305,7 +299,8 @@ impl Driver {
     }
 
     fn keep_timers(&mut self) {
-        if self.machine.is_stuck() {
+        // Whoever lets go of a lock while it is downgraded holds nothing any more that the keeper would have to renew.
+        if self.machine.is_stuck() || self.machine.is_downgrading() && !self.machine.is_held() {
             self.seat.retire();
         }
         match (self.machine.wants_ticks(), &self.probe_timer) {
@@ -330,10 +325,25 @@ impl Driver {
             self.refusal = None;
             debug!(node = %entered.sequence.node_name(), token = %entered.token, "entered");
         }
+        if self.is_replaced_by(&answer.event) {
+            // Whatever is told, or will be asked, of the own node is about the one that is gone.
+            (self.own_watch, self.own_watch_request, self.own_watch_delay) = (None, None, None);
+        }
         if let Event::Recovered(found) = &answer.event {
             info!(found = found.len(), "recovered after a lost reply");
         }
         answer.event
+    }
+
+    /// Whether another node has come in place of the own one.
+    fn is_replaced_by(&self, event: &Event) -> bool {
+        match event {
+            Event::Downgraded(_) => true,
+            Event::Recovered(found) if self.machine.is_downgrading() => {
+                found.first().is_some_and(|found| Some(*found) != self.machine.node())
+            }
+            _ => false,
+        }
     }
 
     fn own_watch_answer(&mut self, answer: Answer) -> Option<Event> {

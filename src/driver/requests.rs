@@ -8,7 +8,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::warn;
 
-use super::{Attempt, BoxFuture, Claim, Earlier};
+use super::{Attempt, BoxFuture, Claim, Earlier, Share};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
 use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
@@ -50,7 +50,7 @@ pub(super) struct Requests {
     mode: Mode,
     ticket: Vec<u8>,
     /// The share that is given up for the lock.
-    share: Option<Claim>,
+    share: Option<Share>,
     /// The node whose place is taken over.
     earlier: Option<Earlier>,
 }
@@ -271,7 +271,7 @@ impl Requests {
             Err(error) => return self.failed("look at the own node", error).await,
         }
         let Some(share) = self.share else { return Event::Verified { exists: true }.into() };
-        match self.is_there(share).await {
+        match self.is_there(share.claim).await {
             Ok(true) => Event::Verified { exists: true }.into(),
             Ok(false) => Event::ShareGone.into(),
             Err(error) => self.failed("look at the share's node", error).await,

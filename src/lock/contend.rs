@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::acquire::AcquireOptions;
 use super::client::Shared;
-use crate::driver::{self, Attempt, Claim, Earlier, Hold, ProgressOptions};
+use crate::driver::{self, Attempt, Earlier, Hold, ProgressOptions, Share};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Limits, Mode, Patience};
@@ -32,7 +32,7 @@ pub(super) struct Entry<'a> {
     pub(super) ticket: Ticket,
     pub(super) mode: Mode,
     pub(super) patience: Patience,
-    pub(super) share: Option<Claim>,
+    pub(super) share: Option<Share>,
     pub(super) earlier: Option<Earlier>,
     pub(super) limits: Limits,
     pub(super) hold_limit: Option<Duration>,

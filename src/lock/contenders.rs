@@ -23,9 +23,10 @@ pub struct Contender {
     pub role: Role,
     /// Its number in the queue, and whether it shares the lock.
     pub sequence: Sequence,
-    /// The token of its node: its fencing token, should it be granted, unless it has come in the place of an earlier node, whose token
-    /// it keeps then (a downgraded writer, a leadership that was resumed).
+    /// Its fencing token, should it be granted. Of one that was downgraded, it is that of its new node, and higher.
     pub token: FencingToken,
+    /// What tells its node from all that ever had its name.
+    node_token: FencingToken,
     /// The session that owns its node.
     pub session: Option<SessionId>,
     /// Who it is; `None` if its node holds no ticket of this library or may not be read.
@@ -59,7 +60,7 @@ pub(super) async fn remove(session: &Session, queue: &QueuePath, contender: &Con
     loop {
         // By its name alone it might be another's: numbers start again in a queue that was made anew.
         let node = session.read_surely(|| session.store().inspect(queue, &name)).await?;
-        if !node.is_some_and(|node| node.token == contender.token && node.owner == contender.session) {
+        if !node.is_some_and(|node| node.token == contender.node_token && node.owner == contender.session) {
             return Ok(is_sent);
         }
         match session.write(session.store().leave(queue, &name, Departure::Withdraw)).await {
@@ -117,7 +118,8 @@ fn contender(position: usize, holds: bool, sequence: Sequence, node: &Node) -> C
         position,
         role: if holds { Role::Holder } else { Role::Waiter },
         sequence,
-        token: node.token,
+        token: Ticket::fencing_token_of(node),
+        node_token: node.token,
         session: node.owner,
         since_unix_ms: ticket.as_ref().map(Ticket::since_unix_ms),
         identity: ticket.map(|ticket| ticket.identity().clone()),

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use super::acquire::AcquireOptions;
 use super::guard::Guard;
 use super::rw_lock::{ReadGuard, WriteGuard};
 use crate::error::Error;
 
-/// A guard that was not converted and holds what it held before, and why.
+/// A guard that was not converted, and why. Unless it is lost, it holds what it held before.
 #[must_use = "dropping it releases the guard"]
 #[derive(Debug)]
 pub struct NotConverted<G>(Box<(G, Error)>);
@@ -40,7 +39,7 @@ impl<G> NotConverted<G> {
 
 impl<G> fmt::Display for NotConverted<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the lock is held as before: {}", self.error())
+        write!(f, "not converted: {}", self.error())
     }
 }
 
@@ -56,7 +55,7 @@ impl WriteGuard {
     /// The place in the queue is kept: readers that wait next behind it are let in, and writers go on waiting, for this reader
     /// among others. The [fencing token](ReadGuard::fencing_token) stays the same, and so does a limit on how long it is held.
     ///
-    /// Costs one transaction and one read, after a reconnect two more requests to make sure of the node. Each reader that waits next
+    /// Costs one transaction, after a reconnect two more requests to make sure of the node. Each reader that waits next
     /// behind lists the queue, and so does the first writer.
     ///
     /// On connection loss this waits for the reconnect and finds out whether it was done.
@@ -100,9 +99,9 @@ impl ReadGuard {
     /// The writer's [fencing token](Guard::fencing_token) is a new one, higher than the reader's. A limit on how long it is held
     /// goes on from where it was.
     ///
-    /// Costs one read if it is refused because of somebody who was there before; otherwise an entry at the end of the queue and
-    /// three reads. Readers that come in that moment wait until it is done or refused. Whoever waits next for a lock that was
-    /// upgraded lists the queue once more than otherwise.
+    /// Costs one read if it is refused because of somebody who was there before, as far as the server at hand knows; otherwise an entry
+    /// at the end of the queue, four reads and the deletion of the share. Readers that come in that moment wait until it is done or
+    /// refused. Whoever waits next for a lock that was upgraded lists the queue once more than otherwise.
     ///
     /// On connection loss this waits for the reconnect, and goes on then.
     ///
@@ -130,10 +129,21 @@ impl ReadGuard {
     /// Dropping the future releases the share, and the lock if it was just granted. Nothing is left behind.
     pub async fn try_upgrade(self) -> Result<WriteGuard, NotConverted<Self>> {
         match self.upgraded().await {
-            Ok(Some(guard)) => Ok(WriteGuard::new(guard, self.mutex)),
+            Ok(Some(guard)) => {
+                let Self { guard: share, mutex } = self;
+                // While its node is there, it is in the way of others, and of this one's next attempt. Why it may not be deleted is
+                // told to whoever looks into the log: the lock is held all the same.
+                let _: Result<(), Error> = share.release().await;
+                Ok(WriteGuard::new(guard, mutex))
+            }
             Ok(None) => {
                 let path = self.path().to_string();
-                Err(NotConverted::new(self, Error::UpgradeRefused { path }))
+                // What was in the way may have come after the share was lost.
+                let error = match self.loss() {
+                    Some(reason) => Error::LockLost { path, reason },
+                    None => Error::UpgradeRefused { path },
+                };
+                Err(NotConverted::new(self, error))
             }
             Err(error) => Err(NotConverted::new(self, error)),
         }
@@ -143,12 +153,7 @@ impl ReadGuard {
         if let Some(reason) = self.loss() {
             return Err(Error::LockLost { path: self.path().to_string(), reason });
         }
-        let hold = self.guard.hold();
-        let mut options = AcquireOptions::default();
-        if let Some(held_until) = hold.held_until() {
-            options = options.hold_at_most(held_until.saturating_since(hold.session().clock().now()));
-        }
         // Until the lock is granted, the share is held: the store compares its node.
-        self.mutex.try_acquire_for(hold.claim(), options).await
+        self.mutex.try_acquire_for(self.guard.hold().share()).await
     }
 }

@@ -10,7 +10,7 @@ use super::contend::{self, Entry};
 use super::contenders::{self, Contender};
 use super::distributed::Guarantees;
 use super::guard::Guard;
-use crate::driver::{Claim, Earlier};
+use crate::driver::{Earlier, Share};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
 use crate::queue::{Mode, Patience, Sequence, sort_children};
@@ -125,16 +125,16 @@ impl Mutex {
         if self.has_contender(is_in_the_way).await? {
             return Ok(None);
         }
-        self.contend_now(mode, None, AcquireOptions::default()).await
+        self.contend_now(mode, None).await
     }
 
     /// Takes the lock alone in place of a share of it, if that is all there is in its queue; `None` if it is not.
-    pub(super) async fn try_acquire_for(&self, share: Claim, options: AcquireOptions) -> Result<Option<Guard>, Error> {
+    pub(super) async fn try_acquire_for(&self, share: Share) -> Result<Option<Guard>, Error> {
         // Whoever shares the lock with it, or waits for it: none of them is to be made to wait for nothing.
-        if self.has_contender(|other| *other != share.node.sequence).await? {
+        if self.has_contender(|other| *other != share.claim.node.sequence).await? {
             return Ok(None);
         }
-        self.contend_now(Mode::Exclusive, Some(share), options).await
+        self.contend_now(Mode::Exclusive, Some(share)).await
     }
 
     /// Whether the server at hand knows such a contender.
@@ -147,13 +147,8 @@ impl Mutex {
         }
     }
 
-    async fn contend_now(
-        &self,
-        mode: Mode,
-        share: Option<Claim>,
-        options: AcquireOptions,
-    ) -> Result<Option<Guard>, Error> {
-        match self.contend(mode, Patience::Try, share, options).await {
+    async fn contend_now(&self, mode: Mode, share: Option<Share>) -> Result<Option<Guard>, Error> {
+        match self.contend(mode, Patience::Try, share, AcquireOptions::default()).await {
             Ok(guard) => Ok(Some(guard)),
             // Somebody entered between the look and the attempt.
             Err(Error::Timeout { .. }) => Ok(None),
@@ -226,7 +221,9 @@ impl Mutex {
 
     /// Waits in the place of an earlier node of the same user; [`Error::Removed`] if that is gone.
     pub(crate) async fn take_over(&self, earlier: Earlier, options: AcquireOptions) -> Result<Guard, Error> {
-        let entry = Entry { earlier: Some(earlier), ..self.entry(Mode::Exclusive, Patience::Wait, options) };
+        let entry = self.entry(Mode::Exclusive, Patience::Wait, options);
+        let ticket = entry.ticket.clone().with_token(earlier.token);
+        let entry = Entry { earlier: Some(earlier), ticket, ..entry };
         contend::contend(&self.shared, entry).await.map(Guard::new)
     }
 
@@ -234,7 +231,7 @@ impl Mutex {
         &self,
         mode: Mode,
         patience: Patience,
-        share: Option<Claim>,
+        share: Option<Share>,
         options: AcquireOptions,
     ) -> Result<Guard, Error> {
         let entry = Entry { share, ..self.entry(mode, patience, options) };

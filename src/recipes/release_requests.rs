@@ -3,7 +3,7 @@
 //! # The argument
 //!
 //! Requests to a lock's holder lie in a value beside its queue, never in the holder's node: a write to that is the baton
-//! (docs/PROTOCOL.md). They name the token of the node that they are about, so that a request which comes late, or is read late,
+//! (docs/PROTOCOL.md). They name the token of the grant that they are about, so that a request which comes late, or is read late,
 //! is never taken for one to the next holder. The value is changed only from the version that was read, so that of several who write at once
 //! none undoes what another wrote. It holds the requests to one token at a time: those to earlier ones mean nothing any more.
 
@@ -19,7 +19,7 @@ use crate::path::{LockPath, QueuePath};
 use crate::pauses;
 use crate::session::Session;
 use crate::store::{Expected, SessionState, StoreError, StoreErrorKind};
-use crate::ticket::Identity;
+use crate::ticket::{Identity, Ticket};
 use crate::token::FencingToken;
 
 /// The longest reason or note, in bytes.
@@ -172,7 +172,7 @@ impl Guard {
                 let watched = session.read_surely(|| session.store().watch_value(&path)).await?;
                 let requests = watched.value.and_then(|value| parse(&value.data));
                 let first = requests
-                    .filter(|requests| requests.token == self.claim().node.token.as_i64())
+                    .filter(|requests| requests.token == self.fencing_token().as_i64())
                     .and_then(|requests| requests.requests.into_iter().find(|entry| entry.answer.is_none()));
                 if let Some(Entry { id, by, reason, .. }) = first {
                     return Ok(AskedToRelease { id, by, reason });
@@ -197,7 +197,7 @@ impl Guard {
     pub async fn acknowledge(&self, asked: &AskedToRelease, note: &str) -> Result<(), Error> {
         check_text("the note", note)?;
         let path = self.path().release_requests();
-        let answered = change(self.session(), &path, self.claim().node.token, |requests| {
+        let answered = change(self.session(), &path, self.fencing_token(), |requests| {
             if let Some(entry) = requests.iter_mut().find(|entry| entry.id == asked.id) {
                 entry.answer = Some(note.to_owned());
             }
@@ -273,7 +273,7 @@ impl ReleaseRequest {
                 return Ok(ReleaseAnswer::Acknowledged(answer));
             }
             let node = session.read_surely(|| session.store().watch(queue, &name)).await?;
-            let Some(node) = node.filter(|watched| watched.node.token == self.token) else {
+            let Some(node) = node.filter(|watched| Ticket::fencing_token_of(&watched.node) == self.token) else {
                 return Ok(ReleaseAnswer::Gone);
             };
             tokio::select! {

@@ -167,6 +167,19 @@ async fn a_name_that_is_taken_by_hand_leaves_the_writer_alone() {
     reader.release().await.expect("released");
 }
 
+/// Its own watch was not in place yet.
+#[tokio::test]
+async fn whoever_is_refused_right_after_the_grant_is_told_of_its_nodes_deletion() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.rw_lock("/a").expect("a path");
+    let writer = lock.write().await.expect("free");
+    bed.memory.create("/a/_fairlock/read-0000000000", b"by hand".to_vec());
+    let writer = writer.downgrade().await.expect_err("the name is taken").into_guard();
+    eventually(|| bed.memory.watches() > 0).await;
+    bed.memory.delete_all(writer.node_path());
+    assert_eq!(soon(writer.lost()).await, LossReason::NodeDeleted);
+}
+
 #[tokio::test]
 async fn a_limit_on_how_long_it_is_held_goes_on_through_both_conversions() {
     let bed = Bed::new().await;
@@ -193,8 +206,9 @@ async fn a_reader_that_is_alone_becomes_a_writer_and_its_share_goes() {
     let token = reader.fencing_token();
     let writer = reader.try_upgrade().await.expect("upgraded");
     assert!(writer.is_valid() && writer.fencing_token() > token);
-    bed.until_nodes("/a", 1).await;
-    assert!(names(&bed)[0].starts_with("lock-"));
+    assert_eq!(names(&bed), ["lock-0000000001"], "the share is gone");
+    let listed = lock.contenders().await.expect("a list");
+    assert_eq!((listed.len(), listed[0].role), (1, Role::Holder));
     assert!(lock.try_read().await.expect("no error").is_none());
     // And back, and forth.
     let reader = writer.downgrade().await.expect("downgraded");

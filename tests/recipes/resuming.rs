@@ -1,6 +1,6 @@
 //! Leaders that are started again.
 
-use fairlock::recipes::{Election, Leadership, Resumption};
+use fairlock::recipes::{Election, Leadership, ReleaseAnswer, Resumption};
 use fairlock::store::memory::{Loss, Memory, Request};
 use fairlock::{Error, LossReason};
 use tokio::task::JoinHandle;
@@ -162,6 +162,30 @@ async fn a_resumption_of_another_election_is_refused() {
     assert!(earlier.is_valid());
     let error = other.resume(&written(&earlier), vec![0; 1_000_000]).await.expect_err("too large");
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_resumed_leader_hears_of_requests_from_before_and_those_to_later_leaders_are_heard_as_well() {
+    let bed = Bed::new().await;
+    let earlier = election(&bed.memory).await.campaign("first run").await.expect("free");
+    let next = campaign_aside(&election(&bed.memory).await);
+    bed.until_nodes("/a", 2).await;
+    let mutex = bed.locks.mutex("/a").expect("a path");
+    let request = soon(mutex.request_release("from before")).await.expect("an answer").expect("a holder");
+    let restarted = election(&bed.memory).await;
+    let leadership = soon(restarted.resume(&written(&earlier), "second run")).await.expect("an answer");
+    let leadership = leadership.expect("its place");
+    let asked = soon(leadership.release_requested()).await.expect("an answer");
+    assert_eq!(asked.reason(), "from before");
+    soon(leadership.acknowledge(&asked, "at once")).await.expect("an answer");
+    assert_eq!(soon(request.answered()).await.expect("an answer"), ReleaseAnswer::Acknowledged("at once".into()));
+    leadership.resign().await.expect("it leads");
+    soon(request.released()).await.expect("an answer");
+    // Its node is older than the resumed leader's.
+    let next = soon(next).await.expect("no panic");
+    let request = soon(mutex.request_release("you as well")).await.expect("an answer").expect("a holder");
+    assert_eq!(request.holder(), next.fencing_token());
+    assert_eq!(soon(next.release_requested()).await.expect("an answer").reason(), "you as well");
 }
 
 #[tokio::test]

@@ -34,9 +34,7 @@ impl World {
 
     pub(crate) fn downgrade(&self, state: &mut State, contender: usize) {
         let is_connected = state.sessions[self.session_of(contender)].client_state() == Shown::Connected;
-        let me = &mut state.contenders[contender];
-        me.own_watch_delayed = false;
-        let own = me.machine.node().expect("a node to downgrade");
+        let own = state.contenders[contender].machine.node().expect("a node to downgrade");
         if !is_connected && self.driver.leaves_only_connected {
             self.forget_outstanding(state, contender);
             state.contenders[contender].answer = Some(Event::Unknown);
@@ -58,7 +56,19 @@ impl World {
         self.handle(state, contender, Event::Downgrade);
     }
 
-    pub(crate) fn downgraded(&self, state: &mut State, contender: usize) {
+    /// Whether this says so.
+    pub(crate) fn tells_replacement(me: &Contender, event: &Event) -> bool {
+        match event {
+            Event::Downgraded(_) => true,
+            Event::Recovered(found) if me.machine.is_downgrading() => {
+                found.first().is_some_and(|found| Some(*found) != me.machine.node())
+            }
+            _ => false,
+        }
+    }
+
+    /// Another node has come in place of the own one.
+    pub(crate) fn replaced(&self, state: &mut State, contender: usize) {
         // What is known of the own node is known of the one that is gone.
         let session = self.session_of(contender);
         state.sessions[session].requests.retain(|queued| !queued.is_of(contender, Slot::Own));

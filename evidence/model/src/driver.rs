@@ -118,9 +118,8 @@ impl World {
             }
             Action::Downgrade => self.downgrade(state, contender),
             Action::Locate => self.ask_main(state, contender, Request::BarrierToRecover),
-            Action::Downgraded => self.downgraded(state, contender),
             // No request is refused here.
-            Action::NotDowngraded => {}
+            Action::Downgraded | Action::NotDowngraded => {}
             Action::Finish => {}
         }
     }
@@ -271,6 +270,9 @@ impl World {
             && let Some(watch) = &mut me.predecessor_watch
         {
             watch.is_known = true;
+        }
+        if Self::tells_replacement(me, &event) {
+            self.replaced(state, contender);
         }
         self.handle(state, contender, event);
     }

@@ -1,6 +1,6 @@
-//! The requests that put one node in the place of another.
+//! The requests that put one node in the place of another, and that find out which of the two there is.
 
-use super::{Answer, Requests, STUBBORN_PAUSE};
+use super::{Answer, Requests, STUBBORN_PAUSE, refused};
 use crate::driver::{Claim, Earlier};
 use crate::queue::{Event, Mode, Sequence};
 use crate::store::{Entered, Neighbours, Node, OwnNode, StoreError, StoreErrorKind};
@@ -14,6 +14,10 @@ impl Requests {
             Ok(node) => Event::Downgraded(node).into(),
             // Executed before and not answered, or deleted by somebody else: a look tells.
             Err(error) if error.kind() == StoreErrorKind::NoNode => Event::Unknown.into(),
+            Err(error) if error.kind() == StoreErrorKind::NodeExists => refused(
+                "put a shared node in place of the exclusive one, whose name is taken by a node made by hand (delete it),",
+                error,
+            ),
             Err(error) => self.failed("put a shared node in place of the exclusive one", error).await,
         }
     }
@@ -52,8 +56,12 @@ impl Requests {
     pub(super) async fn take_over(&self, earlier: Earlier) -> Answer {
         let Claim { node: old, .. } = earlier.claim;
         let store = self.session.store();
-        // By its name alone, another's might be deleted.
-        match self.is_there(earlier.claim).await {
+        // By its name alone, another's might be deleted; and a server that lags behind may not know it yet, or know it still.
+        let is_there = async {
+            self.session.write(store.write_barrier()).await?;
+            self.is_there(earlier.claim).await
+        };
+        match is_there.await {
             Ok(true) => {}
             Ok(false) => return gone(),
             Err(error) => return self.failed("look at the earlier node", error).await,

@@ -123,6 +123,15 @@ impl Machine {
         match self.phase {
             phase if phase.awaits_grant() => self.fail_now(Failure::Removed),
             Phase::Held => self.lost_before(),
+            // It may be its own doing. Should it have its node all the same, that is not to be deleted by its name alone.
+            Phase::Downgrading => {
+                self.is_own_doubtful = true;
+                vec![]
+            }
+            Phase::Locating => {
+                self.interrupted = true;
+                vec![]
+            }
             // Nothing is left to clean up; deleted by its name later, it might be another's.
             Phase::Stuck(_) => self.finish(),
             // Leaving is what deletes it; the answer to that decides.
@@ -191,8 +200,8 @@ impl Machine {
         if self.passes_the_baton() { LeaveForm::Release } else { LeaveForm::Withdraw }
     }
 
-    /// Whether its leaving means that whoever waits for it is next: of those who share the lock, others may be left, and of who
-    /// had a share before, that share.
+    /// Whether its leaving means that whoever waits for it is next. Not for one who shares the lock, since others may be left, nor for
+    /// one that was upgraded, since its share may be.
     fn passes_the_baton(&self) -> bool {
         self.granted && self.own().sequence.is_exclusive() && self.share.is_none()
     }

@@ -101,7 +101,7 @@ impl Leadership {
         match session.write(session.store().write_value(&self.record, b"", Expected::Absent)).await {
             Ok(_) => Ok(()),
             // The transaction finds out whether it is there.
-            Err(error) if matches!(error.kind(), StoreErrorKind::NodeExists | StoreErrorKind::Unknown) => Ok(()),
+            Err(error) if error.kind() == StoreErrorKind::NodeExists || error.is_transient() => Ok(()),
             Err(error) => Err(Error::from_store("create the leader's record", self.record.as_str(), error)),
         }
     }
@@ -114,6 +114,8 @@ fn outcome(executed: &Result<(), Error>) -> Outcome {
             Outcome::RecordMissing
         }
         Err(Error::UnknownOutcome { .. }) => Outcome::Unknown,
+        // It was not executed, and may be at the next attempt: no reason to give the leadership up.
+        Err(Error::Store { source, .. } | Error::ReadOnly { source }) if source.is_transient() => Outcome::Unknown,
         Err(_) => Outcome::Failed,
     }
 }

@@ -8,7 +8,7 @@ use crate::path::QueuePath;
 use crate::store::{Departure, OwnNode, StoreError, StoreErrorKind};
 use crate::token::FencingToken;
 
-/// One transaction, and a look at what it made: servers before 3.7.2, 3.8.2 and 3.9.0 fill the Stat of a create in a
+/// One transaction. It writes the new node as well, for its Stat: servers before 3.7.2, 3.8.2 and 3.9.0 fill that of a create in a
 /// transaction with invalid values (ZOOKEEPER-4026).
 pub(super) async fn replace(
     client: &zk::Client,
@@ -26,13 +26,15 @@ pub(super) async fn replace(
         let options = zk::CreateMode::Ephemeral.with_acls(zk::Acls::new(acls));
         writer.add_delete(&queue.join(&old.node_name()), None).map_err(store_error)?;
         writer.add_create(&path, ticket, &options).map_err(store_error)?;
+        writer.add_set_data(&path, ticket, None).map_err(store_error)?;
         writer.commit().await
     };
-    committed.map_err(multi_error)?;
-    match client.check_stat(&path).await.map_err(store_error)? {
-        Some(stat) => Ok(OwnNode { sequence, token: FencingToken::from(stat.czxid) }),
-        // Deleted by hand between the two: to be found out like a lost reply.
-        None => Err(not_understood()),
+    match &committed.map_err(multi_error)?[..] {
+        // The transaction's id is also the id of the node's creation.
+        [_, _, zk::MultiWriteResult::SetData { stat }] => {
+            Ok(OwnNode { sequence, token: FencingToken::from(stat.mzxid) })
+        }
+        _ => Err(not_understood()),
     }
 }
 
