@@ -291,7 +291,7 @@ pub fn smalls() -> Vec<Counted> {
         (sharing(), 57_118),
         (shared_between(), 44_264),
         (permits(), 68_894),
-        (downgrading(), 201_046),
+        (downgrading(), 220_996),
         (upgrading(), 85_434),
     ]
 }
@@ -318,9 +318,9 @@ pub fn ci() -> Vec<Counted> {
         (permits_cut_off(), 647_328),
         (permits_meddled_with(), 217_094),
         (permits_resized(), 1_843_975),
-        (downgrading_cut_off(), 138_735),
-        (downgrading_meddled_with(), 1_477_430),
-        (downgrading_lagging(), 652_876),
+        (downgrading_cut_off(), 169_139),
+        (downgrading_meddled_with(), 1_652_654),
+        (downgrading_lagging(), 806_328),
         (upgrading_both(), 748_842),
         (upgrading_meddled_with(), 85_054),
     ]);
