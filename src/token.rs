@@ -11,7 +11,8 @@ use std::fmt;
 /// On ZooKeeper it is the transaction id (zxid) that created the holder's znode. The zxid orders all writes of an
 /// ensemble and survives leader changes, server restarts and re-created lock directories, unlike the sequence number
 /// in a znode's name, which starts again at 0 with a new directory (ZooKeeper's `PrepRequestProcessor` derives it
-/// from the parent's change counter).
+/// from the parent's change counter). Where a node comes in the place of another (a downgraded writer, a leadership that is
+/// resumed), the token of the first stays.
 ///
 /// Send the token along with every write to a resource that the lock protects, and let the resource refuse a token
 /// lower than the highest it has seen. Only that makes side effects outside the store safe: a paused holder cannot

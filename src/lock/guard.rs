@@ -76,7 +76,8 @@ impl Guard {
         self.hold.lock()
     }
 
-    /// The token of this grant, higher than that of every earlier grant of this lock.
+    /// The token of this grant, higher than that of every earlier grant of this lock. A leadership that was
+    /// [resumed](crate::recipes::Election::resume) has that of its earlier run.
     pub fn fencing_token(&self) -> FencingToken {
         self.hold.token()
     }

@@ -260,7 +260,8 @@ impl ReadGuard {
         Self { guard, mutex }
     }
 
-    /// The token of this share: higher than that of every writer before it, lower than that of every writer after it.
+    /// The token of this share: higher than that of every writer before it, lower than that of every writer after it. One that was
+    /// downgraded has the token that it had as a writer.
     pub fn fencing_token(&self) -> FencingToken {
         self.guard.fencing_token()
     }

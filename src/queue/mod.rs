@@ -48,7 +48,7 @@
 //!
 //! Checked by `Machine::assert_invariants` around every event:
 //!
-//! * Q1: from entering to leaving, the machine knows its node; before and after, it has none.
+//! * Q1: from entering to leaving, the machine knows its node, or two of which it has one; before and after, it has none.
 //! * Q2: a contender waits only for a lower number than its own.
 //! * Q3: at most one request of the protocol is outstanding (besides placing the own watch): each phase has one.
 //! * Q4: a grant happens once, with a proof, and never after the machine was cancelled, failed or told of a loss.

@@ -5,7 +5,7 @@
 //! Leadership is the lock of the same path: at most one, in order, fenced. What is added is the *record*, a plain node in
 //! which a leader writes its node's name, its token and its payload. It is written only in transactions that check the
 //! leader's node, so nobody writes it who leads no more. It is not deleted: a record counts only while the node that it names
-//! lives **and** has the token that it names, and the servers delete that node with the leader's session. So there is no phantom
+//! lives **and** has the node's token that it names, and the servers delete that node with the leader's session. So there is no phantom
 //! leader, whatever the record says, and nothing to clean up.
 //!
 //! Why not the leader's own node? A write to it is the baton (docs/PROTOCOL.md).
@@ -141,6 +141,9 @@ impl Election {
     /// **The earlier run must have ended.** If it goes on, paused or cut off, both lead until it is connected and told that its node
     /// is gone, or until its own clock says that it may not rely on it, and no resource can tell them apart. Where one cannot be sure, campaign.
     ///
+    /// On connection loss it waits for the reconnect and finds out whether the place was taken over. A longest time to lead
+    /// ([`AcquireOptions::hold_at_most`]) of the earlier run is not carried over.
+    ///
     /// A run that wants to be resumed keeps [`Leadership::resumption`] in a file as soon as it leads. A crash leaves its node; so does
     /// `std::process::exit` without dropping the leadership or the handle, which a planned restart may use.
     ///
@@ -165,11 +168,12 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// As [`Election::campaign`], and [`Error::InvalidConfig`] if the resumption is of another election.
+    /// As [`Election::campaign`], and [`Error::InvalidConfig`] if the resumption is of another election. An error before the place was
+    /// taken over leaves it as it was; one after that gives it up.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the earlier run's place as it was, or ends the leadership if it was taken over already.
+    /// Dropping the future gives the place up if it was taken over, or if that was under way already.
     pub async fn resume(
         &self,
         resumption: &Resumption,

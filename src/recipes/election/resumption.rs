@@ -6,8 +6,8 @@
 //! number, in one transaction, and goes on from there like any contender: it makes sure that nobody is ahead. So nobody else
 //! leads in between, and whoever waits behind goes on waiting.
 //!
-//! The leadership keeps its token. The new node's would be higher than those of the candidates behind, and a resource that had
-//! seen it would refuse them later. So a resource cannot tell the two runs apart: the earlier one must have ended.
+//! The leadership keeps its token, for the reason that docs/PROTOCOL.md gives. So a resource cannot tell the two runs apart: the
+//! earlier one must have ended.
 
 use std::fmt;
 use std::str::FromStr;
