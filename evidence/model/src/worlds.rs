@@ -332,7 +332,7 @@ pub fn larges() -> Vec<Counted> {
     vec![
         (twice(), 2_387_646),
         (upgrading_cut_off(), 3_328_557),
-        (downgrading_large(), 10_127_622),
+        (downgrading_large(), 12_987_078),
         (large(), 5_303_369),
         (large_twice(), 53_559_112),
     ]
