@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::flags::{Chaos, Sim};
 
 /// How many histories the gate runs.
-const SEEDS: u64 = 20_000;
+const SEEDS: u64 = 10_000;
 
 /// Packages whose tests are only run optimized.
 pub(crate) const OPTIMIZED: [&str; 2] = ["fairlock-model", "fairlock-simulation"];

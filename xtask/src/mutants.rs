@@ -66,6 +66,8 @@ struct Mutant {
     about: String,
     /// Who is known to tell it; the first is asked first.
     killers: Vec<Checker>,
+    /// Whether it takes long to be told, so that the gate leaves it out.
+    is_slow: bool,
     patch: PathBuf,
 }
 
@@ -74,17 +76,30 @@ pub(crate) fn count() -> Result<u64> {
     Ok(all()?.len() as u64)
 }
 
+/// Runs those that are told soon, and says which others there are.
+pub(crate) fn run_quick_ones(tally: &mut Tally) -> Result<bool> {
+    let (slow, quick): (Vec<_>, Vec<_>) = all()?.into_iter().partition(|mutant| mutant.is_slow);
+    let ok = run_these(&quick, false, tally)?;
+    let names: Vec<_> = slow.iter().map(|mutant| mutant.name.as_str()).collect();
+    println!("NOT RUN, since they take long; `cargo xtask mutants` runs all: {}", names.join(", "));
+    Ok(ok)
+}
+
 /// Runs those whose name contains the word, or all; with every checker if asked, else until one has told it.
 pub(crate) fn run(word: Option<&str>, everybody: bool, tally: &mut Tally) -> Result<bool> {
-    let started = Instant::now();
     let mutants: Vec<_> =
         all()?.into_iter().filter(|mutant| word.is_none_or(|word| mutant.name.contains(word))).collect();
     if mutants.is_empty() {
         return Err(Error::new("there is no such mutant in evidence/mutants"));
     }
+    run_these(&mutants, everybody, tally)
+}
+
+fn run_these(mutants: &[Mutant], everybody: bool, tally: &mut Tally) -> Result<bool> {
+    let started = Instant::now();
     println!("\n==> mutants: {} wrong versions of the lock, each in a copy of the tree", mutants.len());
     let copy = Copy::make()?;
-    let outcome = try_all(&mutants, &copy, everybody, started, tally);
+    let outcome = try_all(mutants, &copy, everybody, started, tally);
     // The programs that were built last are of a wrong version: nobody must take them for the right ones.
     copy.put_right()?;
     outcome
@@ -129,9 +144,9 @@ impl Mutant {
     fn read(patch: PathBuf) -> Result<Self> {
         let text = fs::read_to_string(&patch).map_err(Error::io(format_args!("read {}", patch.display())))?;
         let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (about, killers) = header(&text)
+        let (about, killers, is_slow) = header(&text)
             .ok_or_else(|| Error::new(format!("{name} must begin with what is wrong, and `# killed by:`")))?;
-        Ok(Self { name, about, killers, patch })
+        Ok(Self { name, about, killers, is_slow, patch })
     }
 
     /// Who told it; `None` for those that were not asked.
@@ -150,8 +165,8 @@ impl Mutant {
     }
 }
 
-/// The sentence and the killers in the lines before a patch.
-fn header(text: &str) -> Option<(String, Vec<Checker>)> {
+/// The sentence, the killers, and whether it is slow, in the lines before a patch.
+fn header(text: &str) -> Option<(String, Vec<Checker>, bool)> {
     let mut lines = text.lines().map_while(|line| line.strip_prefix("# "));
     let mut about = Vec::new();
     let killers = loop {
@@ -165,7 +180,8 @@ fn header(text: &str) -> Option<(String, Vec<Checker>)> {
         .split(", ")
         .map(|name| Checker::ALL.into_iter().find(|checker| checker.name() == name))
         .collect::<Option<Vec<_>>>()?;
-    (!about.is_empty() && !killers.is_empty()).then(|| (about.join(" "), killers))
+    let is_slow = lines.next() == Some("slow");
+    (!about.is_empty() && !killers.is_empty()).then(|| (about.join(" "), killers, is_slow))
 }
 
 fn all() -> Result<Vec<Mutant>> {
@@ -280,8 +296,10 @@ mod tests {
     #[test]
     fn a_header_says_what_is_wrong_and_who_tells() {
         let text = "# The barrier is left out\n# before the search.\n# killed by: model, simulation\n--- a/x\n";
-        let expected = ("The barrier is left out before the search.".to_owned(), Checker::ALL.to_vec());
-        assert_eq!(header(text), Some(expected));
+        let expected =
+            |is_slow| Some(("The barrier is left out before the search.".to_owned(), Checker::ALL.to_vec(), is_slow));
+        assert_eq!(header(text), expected(false));
+        assert_eq!(header(&text.replace("---", "# slow\n---")), expected(true));
         for wrong in ["", "--- a/x\n", "# killed by: model\n", "# Wrong.\n--- a/x\n", "# Wrong.\n# killed by: nobody\n"]
         {
             assert_eq!(header(wrong), None, "{wrong:?}");
