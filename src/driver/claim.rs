@@ -5,7 +5,7 @@ use crate::store::{Node, OwnNode, SessionId};
 use crate::token::FencingToken;
 
 /// A node and the session that owns it. By its name alone it might be another's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) node: OwnNode,
     pub(crate) session: SessionId,
@@ -27,7 +27,7 @@ pub(crate) struct Share {
 }
 
 /// A node whose place a later attempt of the same user takes over, and the token that stays with the place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Earlier {
     pub(crate) claim: Claim,
     pub(crate) token: FencingToken,

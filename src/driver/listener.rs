@@ -94,7 +94,7 @@ impl Driver {
 
     pub(super) fn grant(&mut self, proof: Proof) {
         self.refusal = None;
-        self.token = self.earlier_token.or(self.machine.node().map(|node| node.token));
+        self.token = self.token.or(self.machine.node().map(|node| node.token));
         // An outstanding request is a read that was overtaken: nobody needs its answer.
         self.outstanding = None;
         self.predecessor_watch = None;
@@ -140,7 +140,7 @@ impl Driver {
             lock: self.requests.lock().clone(),
             node,
             node_path: self.requests.path_of(node),
-            token: self.earlier_token.unwrap_or(node.token),
+            token: self.token.unwrap_or(node.token),
             session,
             era,
             held_until,

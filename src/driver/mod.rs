@@ -95,9 +95,7 @@ struct Driver {
     refusal: Option<(&'static str, StoreError)>,
     /// An event that may rest on something which news of the own node would refute.
     held_back: Option<Event>,
-    /// The token that stays with the place that was taken over.
-    earlier_token: Option<FencingToken>,
-    /// The token of the grant.
+    /// The token of the grant, known before where it stays with a place that was taken over.
     token: Option<FencingToken>,
     seat: Seat,
 }
@@ -129,8 +127,7 @@ impl Driver {
             progress,
             refusal: None,
             held_back: None,
-            earlier_token: attempt.earlier.map(|earlier| earlier.token),
-            token: None,
+            token: attempt.earlier.map(|earlier| earlier.token),
             seat: attempt.seat,
         }
     }
@@ -325,7 +322,7 @@ impl Driver {
             self.refusal = None;
             debug!(node = %entered.sequence.node_name(), token = %entered.token, "entered");
         }
-        if self.is_replaced_by(&answer.event) {
+        if self.machine.is_replaced_by(&answer.event) {
             // Whatever is told, or will be asked, of the own node is about the one that is gone.
             (self.own_watch, self.own_watch_request, self.own_watch_delay) = (None, None, None);
         }
@@ -333,17 +330,6 @@ impl Driver {
             info!(found = found.len(), "recovered after a lost reply");
         }
         answer.event
-    }
-
-    /// Whether another node has come in place of the own one.
-    fn is_replaced_by(&self, event: &Event) -> bool {
-        match event {
-            Event::Downgraded(_) => true,
-            Event::Recovered(found) if self.machine.is_downgrading() => {
-                found.first().is_some_and(|found| Some(*found) != self.machine.node())
-            }
-            _ => false,
-        }
     }
 
     fn own_watch_answer(&mut self, answer: Answer) -> Option<Event> {

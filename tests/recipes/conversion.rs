@@ -3,29 +3,11 @@
 use std::time::Duration;
 
 use fairlock::queue::Mode;
-use fairlock::store::memory::{Loss, Memory, Request};
-use fairlock::{AcquireOptions, Error, LossReason, ReadGuard, Role, RwLock, WriteGuard};
-use tokio::task::JoinHandle;
+use fairlock::store::memory::{Loss, Request};
+use fairlock::{AcquireOptions, Error, LossReason, Role};
 
-use crate::bed::{Bed, client, eventually, soon};
-
-async fn lock(memory: &Memory) -> RwLock {
-    client(memory).await.rw_lock("/a").expect("a path")
-}
-
-fn read_aside(lock: &RwLock) -> JoinHandle<Result<ReadGuard, Error>> {
-    let lock = lock.clone();
-    tokio::spawn(async move { lock.read().await })
-}
-
-fn write_aside(lock: &RwLock) -> JoinHandle<Result<WriteGuard, Error>> {
-    let lock = lock.clone();
-    tokio::spawn(async move { lock.write().await })
-}
-
-async fn granted<T>(waiting: JoinHandle<Result<T, Error>>) -> T {
-    soon(waiting).await.expect("no panic").expect("granted")
-}
+use crate::aside::{granted, lock, read_aside, write_aside};
+use crate::bed::{Bed, eventually, soon};
 
 fn names(bed: &Bed) -> Vec<String> {
     bed.memory.children("/a/_fairlock")

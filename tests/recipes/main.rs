@@ -1,5 +1,6 @@
 //! The recipes keep their promises, on the in-process store.
 
+mod aside;
 mod bed;
 mod breaking;
 mod conversion;

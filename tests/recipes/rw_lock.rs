@@ -6,28 +6,10 @@ use std::time::Duration;
 
 use fairlock::queue::{Limits, Mode};
 use fairlock::store::memory::{Loss, Memory, Request};
-use fairlock::{Error, Fairlock, ReadGuard, Role, RwLock, WriteGuard};
-use tokio::task::JoinHandle;
+use fairlock::{Fairlock, Role};
 
-use crate::bed::{Bed, client, eventually, soon};
-
-async fn lock(memory: &Memory) -> RwLock {
-    client(memory).await.rw_lock("/a").expect("a path")
-}
-
-fn read_aside(lock: &RwLock) -> JoinHandle<Result<ReadGuard, Error>> {
-    let lock = lock.clone();
-    tokio::spawn(async move { lock.read().await })
-}
-
-fn write_aside(lock: &RwLock) -> JoinHandle<Result<WriteGuard, Error>> {
-    let lock = lock.clone();
-    tokio::spawn(async move { lock.write().await })
-}
-
-async fn granted<T>(waiting: JoinHandle<Result<T, Error>>) -> T {
-    soon(waiting).await.expect("no panic").expect("granted")
-}
+use crate::aside::{granted, lock, read_aside, write_aside};
+use crate::bed::{Bed, eventually};
 
 #[tokio::test]
 async fn readers_share_and_a_writer_is_alone() {

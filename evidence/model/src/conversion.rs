@@ -56,17 +56,6 @@ impl World {
         self.handle(state, contender, Event::Downgrade);
     }
 
-    /// Whether this says so.
-    pub(crate) fn tells_replacement(me: &Contender, event: &Event) -> bool {
-        match event {
-            Event::Downgraded(_) => true,
-            Event::Recovered(found) if me.machine.is_downgrading() => {
-                found.first().is_some_and(|found| Some(*found) != me.machine.node())
-            }
-            _ => false,
-        }
-    }
-
     /// Another node has come in place of the own one.
     pub(crate) fn replaced(&self, state: &mut State, contender: usize) {
         // What is known of the own node is known of the one that is gone.

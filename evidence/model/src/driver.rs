@@ -271,7 +271,7 @@ impl World {
         {
             watch.is_known = true;
         }
-        if Self::tells_replacement(me, &event) {
+        if me.machine.is_replaced_by(&event) {
             self.replaced(state, contender);
         }
         self.handle(state, contender, event);

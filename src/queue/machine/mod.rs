@@ -205,6 +205,18 @@ impl Machine {
         self.phase.is_downgrading()
     }
 
+    /// Whether this event tells that another node has come in place of the own one: what is known of its watch is of the one that
+    /// is gone.
+    pub fn is_replaced_by(&self, event: &Event) -> bool {
+        match event {
+            Event::Downgraded(_) => true,
+            Event::Recovered(found) if self.is_downgrading() => {
+                found.first().is_some_and(|found| Some(*found) != self.node)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the node is being removed.
     pub fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving(_) | Phase::Verifying(_) | Phase::Stuck(_))

@@ -31,9 +31,7 @@ const BYTES_MAX: usize = 8_192;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumption {
     path: LockPath,
-    claim: OwnNode,
-    session: SessionId,
-    token: FencingToken,
+    earlier: Earlier,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +45,7 @@ struct Line {
 
 impl Resumption {
     pub(super) fn new(path: &LockPath, claim: Claim, token: FencingToken) -> Self {
-        Self { path: path.clone(), claim: claim.node, session: claim.session, token }
+        Self { path: path.clone(), earlier: Earlier { claim, token } }
     }
 
     /// The path of the election.
@@ -57,11 +55,11 @@ impl Resumption {
 
     /// The fencing token of the leadership.
     pub fn fencing_token(&self) -> FencingToken {
-        self.token
+        self.earlier.token
     }
 
     pub(super) fn earlier(&self) -> Earlier {
-        Earlier { claim: Claim { node: self.claim, session: self.session }, token: self.token }
+        self.earlier
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -70,23 +68,21 @@ impl Resumption {
         }
         let line: Line = serde_json::from_str(text.trim()).ok()?;
         let sequence = Sequence::of_node(&line.node).filter(|sequence| sequence.is_exclusive())?;
-        Some(Self {
-            path: LockPath::new(&line.path).ok()?,
-            claim: OwnNode { sequence, token: FencingToken::from(line.node_token) },
-            session: SessionId(line.session),
-            token: FencingToken::from(line.token),
-        })
+        let node = OwnNode { sequence, token: FencingToken::from(line.node_token) };
+        let claim = Claim { node, session: SessionId(line.session) };
+        Some(Self::new(&LockPath::new(&line.path).ok()?, claim, FencingToken::from(line.token)))
     }
 }
 
 impl fmt::Display for Resumption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Earlier { claim: Claim { node, session }, token } = self.earlier;
         let line = Line {
             path: self.path.to_string(),
-            node: self.claim.sequence.node_name(),
-            node_token: self.claim.token.as_i64(),
-            session: self.session.0,
-            token: self.token.as_i64(),
+            node: node.sequence.node_name(),
+            node_token: node.token.as_i64(),
+            session: session.0,
+            token: token.as_i64(),
         };
         f.write_str(&serde_json::to_string(&line).map_err(|_| fmt::Error)?)
     }
