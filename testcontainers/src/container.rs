@@ -21,6 +21,10 @@ use crate::{image, owner};
 /// How many sets of ports are tried when the engine says that one is taken.
 const ATTEMPTS: usize = 5;
 
+/// How often a container that does not freeze is tried again, and after which pause: 15 s in all.
+const FREEZES_MAX: u32 = 150;
+const FREEZE_PAUSE: Duration = Duration::from_millis(100);
+
 pub(crate) type Container = ContainerAsync<GenericImage>;
 
 #[derive(Debug)]
@@ -189,7 +193,15 @@ impl ContainerNode {
     }
 
     pub(crate) async fn pause(&self) -> Result<(), Error> {
-        self.docker.pause_container(&self.id).await.map_err(Error::engine("pause a container"))
+        let mut refusals = 0;
+        loop {
+            match self.docker.pause_container(&self.id).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_freezing_race(&error) && refusals < FREEZES_MAX => refusals += 1,
+                Err(error) => return Err(Error::engine("pause a container")(error)),
+            }
+            tokio::time::sleep(FREEZE_PAUSE).await;
+        }
     }
 
     pub(crate) async fn unpause(&self) -> Result<(), Error> {
@@ -218,6 +230,12 @@ impl ContainerNode {
     pub(crate) fn give_up(&mut self) -> Option<Container> {
         self.container.take()
     }
+}
+
+/// Whether the runtime gave up freezing a busy container. With version 1 of control groups it tries for some milliseconds only,
+/// thaws what it froze, and leaves trying again to its caller (opencontainers/runc#4388).
+fn is_freezing_race(error: &impl std::fmt::Display) -> bool {
+    error.to_string().contains("unable to freeze")
 }
 
 impl Drop for ContainerNode {

@@ -10,6 +10,11 @@ use crate::table::{self, seconds};
 use crate::tally::Tally;
 use crate::{evidence, mutants};
 
+/// How many tests run at once, for the harness of Rust.
+const THREADS: &str = "RUST_TEST_THREADS";
+/// Nearly all tests that take long wait for a server's clock, and keep no processor busy meanwhile.
+const THREADS_PER_PROCESSOR: usize = 3;
+
 /// How the tests went. Its line is for the very end of the output, behind whatever else there is to say.
 pub(crate) struct Outcome {
     pub(crate) ok: bool,
@@ -124,6 +129,10 @@ fn run_cargo_test(name: &str, selection: &[&str], without: &[&str], tally: &mut 
     }
     // Colours would stand between us and the words.
     command.env("CARGO_TERM_COLOR", "never");
+    if std::env::var_os(THREADS).is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        command.env(THREADS, (processors * THREADS_PER_PROCESSOR).to_string());
+    }
     command::run_and_read(name, command, |line| tally.read(line))
 }
 
