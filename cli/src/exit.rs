@@ -4,31 +4,55 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// The exit codes: those of sysexits.h where one fits, and 128 + N for signal N, as in a shell.
+/// The exit codes: those of sysexits.h where one fits, those of a shell for commands that cannot be started, and 128 + N for
+/// signal N, as in a shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Ok,
+    /// The lock was not granted. What `--conflict-exit-code` says instead comes as `Code`.
+    NotGranted,
+    /// What was checked is not as it should be.
     ClaimFailed,
     Usage,
     CannotConnect,
     Other,
+    LockLost,
+    NoPermission,
+    WrongConfig,
+    CannotExecute,
+    NotFound,
     Interrupted,
     Terminated,
+    /// That of the command that was run, or one that was asked for.
+    Code(u8),
 }
 
 /// The table, as the help shows it.
-const TABLE: [(Exit, u8, &str); 7] = [
+const TABLE: [(Exit, u8, &str); 13] = [
     (Exit::Ok, 0, "all went well"),
-    (Exit::ClaimFailed, 1, "a claim of the demo did not hold"),
+    (
+        Exit::NotGranted,
+        1,
+        "the lock was not granted: it is held (-n), or was in all that time (-w); -E changes this code",
+    ),
+    (Exit::ClaimFailed, 1, "doctor: something is wrong; demo: a claim did not hold; break, revoke: nobody was there"),
     (Exit::Usage, 64, "the arguments are wrong"),
     (Exit::CannotConnect, 69, "no server could be reached"),
     (Exit::Other, 70, "another error, told on standard error"),
-    (Exit::Interrupted, 130, "interrupted (Ctrl-C)"),
+    (Exit::LockLost, 75, "the lock was lost, and the command was ended"),
+    (Exit::NoPermission, 77, "the servers do not permit it"),
+    (Exit::WrongConfig, 78, "the configuration is wrong"),
+    (Exit::CannotExecute, 126, "the command cannot be executed"),
+    (Exit::NotFound, 127, "the command does not exist"),
+    (Exit::Interrupted, 130, "interrupted (Ctrl-C); in general 128 + N for signal N"),
     (Exit::Terminated, 143, "terminated (SIGTERM)"),
 ];
 
 impl Exit {
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
+        if let Exit::Code(code) = self {
+            return code;
+        }
         TABLE.iter().find(|(exit, ..)| *exit == self).map_or(u8::MAX, |(_, code, _)| *code)
     }
 
@@ -36,11 +60,18 @@ impl Exit {
     pub(crate) fn of(error: &fairlock::Error) -> Self {
         use fairlock::Error;
         match error {
-            Error::InvalidPath { .. } | Error::InvalidConfig { .. } => Exit::Usage,
+            Error::InvalidPath { .. }
+            | Error::InvalidConfig { .. }
+            | Error::PermitsMismatch { .. }
+            | Error::TooManyPermits { .. }
+            | Error::TooLarge { .. } => Exit::Usage,
             Error::Unreachable { .. }
             | Error::NotZooKeeper { .. }
             | Error::AuthenticationFailed { .. }
             | Error::MissingChroot { .. } => Exit::CannotConnect,
+            Error::NoPermission { .. } => Exit::NoPermission,
+            Error::Timeout { .. } => Exit::NotGranted,
+            Error::LockLost { .. } | Error::SessionLost { .. } | Error::Removed { .. } => Exit::LockLost,
             _ => Exit::Other,
         }
     }
@@ -49,6 +80,49 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         exit.code().into()
+    }
+}
+
+/// Why a command ended before its end.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// What standard error is told; `None` if nothing is to be said.
+    error: Option<Box<dyn Error>>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error>>) -> Self {
+        Self { exit, error: Some(error.into()) }
+    }
+
+    /// One that needs no words.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self { exit, error: None }
+    }
+
+    /// Tells it, and how to exit.
+    pub(crate) fn tell(self) -> Exit {
+        if let Some(error) = self.error {
+            explain(&*error);
+        }
+        self.exit
+    }
+}
+
+impl From<fairlock::Error> for Failure {
+    fn from(error: fairlock::Error) -> Self {
+        Self::new(Exit::of(&error), error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            // Who closes the pipe has seen enough.
+            std::io::ErrorKind::BrokenPipe => Self::silent(Exit::Ok),
+            _ => Self::new(Exit::Other, error),
+        }
     }
 }
 
@@ -79,10 +153,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_exit_has_a_code_of_its_own() {
-        let mut codes: Vec<_> = TABLE.iter().map(|(exit, code, _)| (exit.code(), *code)).collect();
-        assert!(codes.iter().all(|(used, listed)| used == listed));
-        codes.dedup();
-        assert_eq!(codes.len(), TABLE.len());
+    fn every_exit_has_its_code() {
+        for (exit, code, _) in TABLE {
+            assert_eq!(exit.code(), code);
+        }
+        assert!(TABLE.is_sorted_by_key(|(_, code, _)| *code));
+        // Only a refused lock and a failed check share one: no command has both.
+        let shared = TABLE.windows(2).filter(|pair| pair[0].1 == pair[1].1).map(|pair| pair[0].0);
+        assert_eq!(shared.collect::<Vec<_>>(), [Exit::NotGranted]);
     }
 }

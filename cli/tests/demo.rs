@@ -174,7 +174,7 @@ async fn a_server_that_dies_in_the_middle_is_told() -> Outcome {
     std::io::copy(&mut log, &mut std::io::sink())?;
     let output = demo.wait_with_output()?;
     let told = String::from_utf8(output.stderr)?;
-    assert_eq!(output.status.code(), Some(70), "{told}");
+    assert_eq!(output.status.code(), Some(75), "{told}");
     assert!(told.starts_with("fairlock: the lock /fairlock-demo/") && told.contains("was lost"), "{told}");
     Ok(())
 }

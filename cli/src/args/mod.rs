@@ -1,14 +1,22 @@
 //! What was typed: the commands and their arguments, not yet checked against each other.
 
+mod connection;
+mod examples;
+mod run;
+pub(crate) mod values;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
+pub(crate) use self::connection::Connection;
+pub(crate) use self::run::{CommandArgs, ElectArgs, RunArgs};
 use crate::exit::{self, Exit};
 
 /// A fair, fenced distributed lock on ZooKeeper.
 #[derive(Debug, Parser)]
-#[command(name = "fairlock", version, arg_required_else_help = true)]
+#[command(name = "fairlock", version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -16,6 +24,41 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a command under a lock.
+    ///
+    /// Queues for the lock, first come, first served; runs the command in a process group of its own; releases the lock when
+    /// the command has ended. Signals are passed on. If the lock is about to be lost, the command is ended in time: SIGTERM to its
+    /// whole group, then SIGKILL, before the servers can grant the lock to another. If this program itself is killed or stopped, a
+    /// second process ends the command.
+    ///
+    /// The command finds in its environment: FAIRLOCK_LOCK, the path; FAIRLOCK_TOKEN, the fencing token, a number that only rises;
+    /// FAIRLOCK_OWNER, who others see in the queue; FAIRLOCK_DEADLINE, with --max-hold, in seconds since 1970.
+    #[command(after_help = examples::RUN)]
+    Run(RunArgs),
+
+    /// Run a command while leader, and again when leader again; or print who leads.
+    ///
+    /// Stands for election, and runs the command as `fairlock run` does while it leads. If leadership is lost, or somebody asks for
+    /// it (fairlock revoke), the command is ended, and this stands for election again. When the command ends by itself, so does
+    /// this, with the command's exit code.
+    #[command(after_help = examples::ELECT)]
+    Elect(ElectArgs),
+
+    /// Print the settings that hold, and where each came from.
+    ///
+    /// Flags win over the environment, the environment over the profile of the configuration file, which is
+    /// ~/.config/fairlock/config.toml unless another is given. Secrets are not printed.
+    #[command(after_help = examples::CONFIG)]
+    Config(ConfigArgs),
+
+    /// Print the completions for a shell.
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+
+    /// Print a man page, or write all of them into a folder.
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
+
     /// Show the lock at work: contenders queue, one crashes, one gives up.
     ///
     /// A handful of contenders, each with a session of its own, queue for one lock. They are granted it in the order
@@ -24,17 +67,37 @@ pub(crate) enum Command {
     /// what the lock promises, and the exit code tells whether all of it held.
     ///
     /// Without --connect everything happens inside this process, on an embedded store with ZooKeeper's semantics.
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  fairlock demo                                 in this process, nothing else needed
-  fairlock demo --contenders 12 --speed 2       more of them, twice as quick
-  fairlock demo --connect zk1:2181,zk2:2181     on a real ensemble
-  fairlock demo --plain | tee demo.log          one line per event
-";
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArgs {
+    /// One JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// Of this command; by default the main page.
+    #[arg(value_name = "COMMAND", conflicts_with = "folder")]
+    pub(crate) command: Option<String>,
+
+    /// Write all pages into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
@@ -56,7 +119,7 @@ pub(crate) struct DemoArgs {
     pub(crate) connect: Option<String>,
 
     /// How long to wait for a server, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, requires = "connect")]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::duration, requires = "connect")]
     pub(crate) connect_timeout: Duration,
 
     /// The path of the lock; with --connect a new one below /fairlock-demo, else /demo.
@@ -71,18 +134,23 @@ pub(crate) struct DemoArgs {
 impl Args {
     /// Reads the command line. Help, version and errors are printed here; then there is nothing left to do but exit.
     pub(crate) fn read() -> Result<Self, Exit> {
-        let command = Self::command().mut_subcommands(|command| {
-            // The exit codes belong to every command, but only to the long help.
-            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            command.after_long_help(format!("{examples}\n{}", exit::table()))
-        });
-        command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        let matches = Self::table().try_get_matches();
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             // A reader that has gone is no error.
             let _ = error.print();
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
                 _ => Exit::Usage,
             }
+        })
+    }
+
+    /// All commands, with what the derivation cannot say.
+    pub(crate) fn table() -> clap::Command {
+        Self::command().mut_subcommands(|command| {
+            // The exit codes belong to every command, but only to the long help.
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            command.after_long_help(format!("{examples}\n{}", exit::table()))
         })
     }
 }
@@ -94,27 +162,19 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("give seconds, such as 5 or 0.5".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_table_of_arguments_is_consistent() {
-        Args::command().debug_assert();
+        Args::table().debug_assert();
     }
 
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
         for text in ["", "0", "-1", "NaN", "inf", "1e9", "x"] {
-            assert!(speed(text).is_err() && seconds(text).is_err(), "{text}");
+            assert!(speed(text).is_err(), "{text}");
         }
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
     }
 }

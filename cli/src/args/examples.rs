@@ -1,0 +1,55 @@
+//! The examples at the end of each command's help.
+
+pub(super) const RUN: &str = "\
+Examples:
+  fairlock run /jobs/backup -- ./backup.sh --all      wait for the lock, run, release
+  fairlock run -n /jobs/backup -- ./backup.sh         give up at once if it is held (code 1)
+  fairlock run -w 30s -E 9 /jobs/log -c 'make | tee l'  a shell; 30 s at most; another code
+  fairlock run --shared /db/schema -- ./export        together with other readers
+  fairlock run --permits 3 /api/quota -- ./crawl      three at a time
+  fairlock run --max-hold 10m /jobs/tidy -- ./tidy    end it after ten minutes
+";
+
+pub(super) const ELECT: &str = "\
+Examples:
+  fairlock elect /services/scheduler -- ./scheduler                one active instance, others ready
+  fairlock elect --payload http://$HOST:80 /services/api -- ./api  tell others where the leader is
+  fairlock elect --listen --json /services/api                     who leads, as it changes
+";
+
+pub(super) const CONFIG: &str = "\
+Example of a configuration file:
+  default-profile = \"production\"
+
+  [profiles.production]
+  servers = [\"zk1:2181\", \"zk2:2181\", \"zk3:2181\"]
+  chroot = \"/app\"                    # must exist
+  session-timeout = 10               # seconds, or \"10s\"
+  connect-timeout = \"5s\"
+  identity = \"billing\"
+  access = \"creator-only\"            # or everyone, creator-else-read
+  auth = [{ file = \"/etc/fairlock/secret\" }]   # lines such as: digest user:password
+  # or: auth = [{ scheme = \"digest\", secret-env = \"ZK_SECRET\" }]
+";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  fairlock completions bash > /etc/bash_completion.d/fairlock
+  fairlock completions zsh > ~/.zfunc/_fairlock
+  fairlock completions fish > ~/.config/fish/completions/fairlock.fish
+";
+
+pub(super) const MAN: &str = "\
+Examples:
+  fairlock man | man -l -
+  fairlock man run | man -l -
+  fairlock man --folder /usr/local/share/man/man1
+";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  fairlock demo                                 in this process, nothing else needed
+  fairlock demo --contenders 12 --speed 2       more of them, twice as quick
+  fairlock demo --connect zk1:2181,zk2:2181     on a real ensemble
+  fairlock demo --plain | tee demo.log          one line per event
+";

@@ -1,0 +1,147 @@
+//! A second process that ends the command when the first cannot: killed, stopped, or asleep past the time that its lock is good
+//! for.
+//!
+//! # The argument
+//!
+//! `fairlock run` ends the command before its lock can be another's. But it is a process like others: it can be killed with
+//! -9, and it can be stopped, or starved, for longer than its session lives, and then nobody ends the command. So before the
+//! command starts, a watchdog runs in a process group of its own. On a pipe it is told which group the command is, and, again
+//! and again, until when the lock is good. It kills the group
+//!
+//! * when the pipe ends without a goodbye: the first process is dead,
+//! * when the time has come that it was told last: the first process has said nothing newer, so no newer time is known.
+//!
+//! It kills nobody else's group: a group's number is not given away while it has members, or a leader that was not waited for. The
+//! first process says goodbye as soon as it has waited for the leader and found the group empty. If the first process is dead,
+//! init may wait for the leader first; for a stranger to be hit, the system would have to go through all its numbers, and give
+//! this one away again, within that moment.
+//!
+//! What remains is a machine that is stopped as a whole, where the watchdog sleeps as well. It counts the time of suspension, and
+//! kills as soon as it runs. That is what the fencing token is for.
+
+use std::io::{self, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use fairlock::clock::{Clock as _, HostClock, Timestamp};
+use nix::sys::signal::SigSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::exit::Exit;
+
+/// The hidden command's name.
+pub(crate) const NAME: &str = "__watchdog";
+
+/// A message: the group, 0 if there is none any more, and until when it may live, in nanoseconds of the host's clock.
+const MESSAGE_BYTES: usize = 16;
+
+/// The watchdog, as its owner sees it.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    child: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Watchdog {
+    /// Starts one. It does nothing until it is told of a group.
+    pub(super) fn start() -> io::Result<Self> {
+        use std::os::unix::process::CommandExt as _;
+        let mut child = Command::new(super::this_program()?)
+            .arg(NAME)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // Signals of the terminal are not for it.
+            .process_group(0)
+            .spawn()?;
+        let pipe = child.stdin.take();
+        Ok(Self { child, pipe })
+    }
+
+    /// The group lives until then, unless something newer is told.
+    pub(super) fn tell(&mut self, group: Pid, until: Timestamp) -> io::Result<()> {
+        let mut message = [0; MESSAGE_BYTES];
+        let until_nanos = u64::try_from(until.since_origin().as_nanos()).unwrap_or(u64::MAX);
+        message[..8].copy_from_slice(&i64::from(group.as_raw_nonzero().get()).to_le_bytes());
+        message[8..].copy_from_slice(&until_nanos.to_le_bytes());
+        self.send(&message)
+    }
+
+    /// The group is no more; returns when the watchdog is no more either.
+    pub(super) fn dismiss(&mut self) {
+        // If it cannot be told, it is dead already.
+        let _ = self.send(&[0; MESSAGE_BYTES]);
+        self.pipe = None;
+        let _ = self.child.wait();
+    }
+
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        match &mut self.pipe {
+            // Less than a pipe takes in one piece.
+            Some(pipe) => pipe.write_all(message),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // Its group, if it was told of one, it kills then.
+        self.pipe = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// Watches, as the second process.
+pub(crate) fn watch() -> Exit {
+    // Whoever ends the first process means the command, not this.
+    let _ = SigSet::all().thread_block();
+    let mut ward: Option<(Pid, Timestamp)> = None;
+    let stdin = io::stdin();
+    loop {
+        let patience = ward.map(|(_, until)| until.saturating_since(HostClock.now()));
+        if let Some((group, _)) = ward
+            && patience.is_some_and(|patience| patience.is_zero())
+        {
+            end(group);
+            ward = None;
+            continue;
+        }
+        // The wait does not count suspension, the clock does: hence never for long.
+        let timeout = patience.map(|patience| {
+            let patience = patience.min(std::time::Duration::from_millis(500));
+            Timespec { tv_sec: patience.as_secs().try_into().unwrap_or(1), tv_nsec: patience.subsec_nanos().into() }
+        });
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(_) => break,
+        }
+        let mut message = [0; MESSAGE_BYTES];
+        // Not through the buffer of the standard library, which would hide further messages from the poll. A message is
+        // written in one piece, so it is read in one.
+        if rustix::io::read(&stdin, &mut message) != Ok(MESSAGE_BYTES) {
+            break;
+        }
+        match parse(message) {
+            Some(told) => ward = Some(told),
+            None => return Exit::Ok,
+        }
+    }
+    if let Some((group, _)) = ward {
+        end(group);
+    }
+    Exit::Ok
+}
+
+fn parse(message: [u8; MESSAGE_BYTES]) -> Option<(Pid, Timestamp)> {
+    let (group, until) = message.split_at(8);
+    let group = i64::from_le_bytes(group.try_into().ok()?);
+    let until_nanos = u64::from_le_bytes(until.try_into().ok()?);
+    let group = Pid::from_raw(group.try_into().ok()?)?;
+    Some((group, Timestamp::from_origin(std::time::Duration::from_nanos(until_nanos))))
+}
+
+fn end(group: Pid) {
+    // If it is gone, so much the better.
+    let _ = kill_process_group(group, Signal::KILL);
+}
