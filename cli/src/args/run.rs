@@ -22,13 +22,7 @@ pub(crate) struct CommandArgs {
     pub(crate) leave_background: bool,
 
     /// Run this with the shell ($SHELL, else /bin/sh) instead of a command
-    #[arg(
-        short = 'c',
-        long = "command",
-        value_name = "STRING",
-        conflicts_with = "words",
-        required_unless_present = "words"
-    )]
+    #[arg(short = 'c', long = "command", value_name = "STRING", conflicts_with = "words")]
     pub(crate) shell: Option<OsString>,
 
     /// Tell on standard error what happens
@@ -41,6 +35,7 @@ pub(crate) struct CommandArgs {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_override_self = true)]
 pub(crate) struct RunArgs {
     /// Fail at once if the lock is held, without queueing
     #[arg(short, long, visible_alias = "nb", alias = "nonblocking", conflicts_with = "wait")]
@@ -86,13 +81,14 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_override_self = true)]
 pub(crate) struct ElectArgs {
     /// Print the leaders as they change, instead of standing for election
     #[arg(short, long, conflicts_with_all = ["words", "shell", "payload", "grace", "leave_background", "once"])]
     pub(crate) listen: bool,
 
     /// With --listen: one JSON object a line
-    #[arg(long, requires = "listen")]
+    #[arg(long, requires = "listen", conflicts_with_all = ["words", "shell"])]
     pub(crate) json: bool,
 
     /// What others learn about this leader; by default nothing but who it is

@@ -30,8 +30,8 @@ use crate::args::{CommandArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::settings::{Origin, Settings};
 
-/// How long the lock's return and the session's end are waited for. What is not done by then ends with the session.
-const END_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the lock's return is waited for, and how long the session's end. What is not done by then ends with the session.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// The grace is this part of the session timeout, and may be that part of it.
 const GRACE_PART: u32 = 5;
 const GRACE_PART_MIN: u32 = 4;
@@ -275,12 +275,13 @@ fn exit_of(ended: &Ended, voice: Voice) -> Exit {
 }
 
 async fn give_back(held: Held, voice: Voice) {
-    let was_lost = held.loss().is_some();
+    if held.loss().is_some() {
+        // There is nothing to give back, and that was told.
+        return;
+    }
     let started = Instant::now();
     match held.release(END_PATIENCE).await {
         Ok(()) => voice.say(format_args!("released in {:.1?}", started.elapsed())),
-        // That was told already, or came after the command had ended.
-        Err(Error::LockLost { .. }) if was_lost => {}
         Err(error) => voice.warn(format_args!("the lock goes back when the session ends, since: {error}")),
     }
 }
@@ -291,12 +292,14 @@ async fn close(locks: &Fairlock) {
     let _ = tokio::time::timeout(END_PATIENCE, locks.close()).await;
 }
 
-/// Dies of the signal of the terminal that the command has died of, as a shell expects who looks whether a script is to go on.
+/// The terminal's keys have ended the command alone, since it had the foreground. What started this, a script perhaps, is told
+/// as if it had been interrupted as well; a shell then looks whether this has died of the same.
 fn pass_interrupt_on(signal: i32) {
-    use rustix::process::Signal;
-    if [Signal::INT, Signal::QUIT].iter().any(|known| known.as_raw() == signal) {
-        // If that fails, the exit code says it.
-        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    use rustix::process::{Signal, getpgrp, kill_process_group};
+    if let Some(signal) = [Signal::INT, Signal::QUIT].into_iter().find(|known| known.as_raw() == signal) {
+        // If either fails, the exit code still says it.
+        let _ = kill_process_group(getpgrp(), signal);
+        let _ = signal_hook::low_level::emulate_default_handler(signal.as_raw());
     }
 }
 

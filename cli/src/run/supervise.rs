@@ -273,6 +273,7 @@ impl Supervision<'_> {
         terminal::stop_own_group()?;
         // If we were continued in the background, the terminal is another's, and this fails.
         let _ = Terminal::of_this_process().map(|terminal| terminal.give_to(self.running.group()));
+        self.job.voice.warn(format_args!("continued"));
         self.running.signal(Signal::CONT)
     }
 

@@ -20,10 +20,11 @@ pub(super) fn of(shell: Option<OsString>, words: Vec<OsString>) -> Result<Vec<Os
         }
         None => words,
     };
-    let Some(program) = words.first().filter(|word| !word.is_empty()) else {
-        return Err(wrong_usage("the command is empty"));
-    };
-    check(program)?;
+    match words.first() {
+        None => return Err(wrong_usage("which command? Give it behind the path, or a string for the shell with -c")),
+        Some(program) if program.is_empty() => return Err(wrong_usage("the command is empty")),
+        Some(program) => check(program)?,
+    }
     Ok(words)
 }
 

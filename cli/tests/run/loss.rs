@@ -1,0 +1,201 @@
+//! The lock is lost, or whoever should end the command is: nobody of the command lives when another gets the lock.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use fairlock::AcquireOptions;
+use fairlock_testcontainers::{Close, Direction, Proxy};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::bed::{Started, contenders, mutex, run, run_on, server, unused_path};
+
+/// A command that obeys no signal, with a child that does not either.
+const STUBBORN: &str = "trap '' TERM INT HUP; (trap '' TERM INT HUP; while :; do sleep 0.05; done) & echo runs; \
+                        while :; do sleep 0.05; done";
+
+fn stubborn(address: &str, path: &str) -> Started {
+    let mut started = Started::script(run_on(address, &["-v", path]), STUBBORN);
+    started.expect_line("runs");
+    started
+}
+
+/// Another contender on a link of its own, and when it was granted.
+async fn next_grant(path: &str) -> tokio::task::JoinHandle<Instant> {
+    let lock = mutex(path).await;
+    let waiting = lock.clone();
+    let granted = tokio::spawn(async move {
+        let guard = waiting.acquire_with(AcquireOptions::default()).await.expect("it is granted");
+        let at = Instant::now();
+        guard.release().await.expect("held");
+        at
+    });
+    contenders(&lock, 2).await;
+    granted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cut_off_from_the_servers_all_are_dead_before_another_is_granted() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let mut started = stubborn(&link.address(), &path);
+    let granted = next_grant(&path).await;
+    link.swallow(Direction::Both);
+    let (dead, _) = started.silence();
+    let granted = granted.await.expect("no panic");
+    assert!(dead < granted, "{:?} too late", dead.duration_since(granted));
+    link.pass();
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_obedient_command_has_its_grace_when_cut_off() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let script = "trap 'echo asked; sleep 0.1; echo done; exit 0' TERM; echo runs; while :; do sleep 0.02; done";
+    let mut started = Started::script(run_on(&link.address(), &[&path]), script);
+    started.expect_line("runs");
+    let granted = next_grant(&path).await;
+    link.swallow(Direction::Both);
+    started.expect_line("asked");
+    started.expect_line("done");
+    let (dead, _) = started.silence();
+    assert!(dead < granted.await.expect("no panic"));
+    link.pass();
+    assert_eq!(started.wait().code(), Some(75), "although the command itself exited with 0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_interruption_is_not_noticed() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let mut command =
+        run_on(&link.address(), &["--session-timeout", "8", &path, "--", "sh", "-c", "echo runs; read line; exit 0"]);
+    command.stdin(Stdio::piped());
+    let mut started = Started::new(command);
+    started.expect_line("runs");
+    link.cut(Close::Rst);
+    link.wait_for_connections(|open| open == 0).await;
+    link.wait_for_connections(|open| open == 1).await;
+    drop(started.child.stdin.take());
+    assert_eq!(started.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_removed_by_an_operator_is_ended() {
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let mut started = stubborn(&server().address(), &path);
+    let holder = contenders(&lock, 1).await;
+    assert!(lock.break_contender(&holder[0]).await.expect("it is there"));
+    started.silence();
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_servers_end_ends_the_command() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let mut started = stubborn(&link.address(), &path);
+    link.end_session().await.expect("it can be ended");
+    started.silence();
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_program_does_not_keep_its_command_alive() {
+    let path = unused_path();
+    let mut started = stubborn(&server().address(), &path);
+    let granted = next_grant(&path).await;
+    started.signal(Signal::STOP);
+    let (dead, _) = started.silence();
+    let granted = granted.await.expect("no panic");
+    assert!(dead < granted, "{:?} too late", dead.duration_since(granted));
+    started.signal(Signal::CONT);
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_program_takes_its_command_along() {
+    let path = unused_path();
+    let mut started = stubborn(&server().address(), &path);
+    let granted = next_grant(&path).await;
+    started.child.kill().expect("it runs");
+    let (dead, _) = started.silence();
+    assert!(dead < granted.await.expect("no panic"));
+}
+
+/// The processes whose parent is this one, as Linux tells them.
+fn children(parent: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", parent.as_raw_nonzero());
+    let text = std::fs::read_to_string(path).expect("the system tells children");
+    text.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_dies_even_if_the_program_and_its_watchdog_are_killed_together() {
+    let script = "trap '' TERM INT HUP; echo runs; while :; do read line; done";
+    let mut command = run(&[&unused_path()]);
+    // A shell without children, which nothing ends but death.
+    command.stdin(std::fs::File::open("/dev/zero").expect("a device"));
+    let mut started = Started::script(command, script);
+    started.expect_line("runs");
+    let all = children(started.pid());
+    assert_eq!(all.len(), 2, "the watchdog and the command");
+    let is_watchdog = |pid: &Pid| {
+        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        words.contains("__watchdog")
+    };
+    let watchdog = all.into_iter().find(is_watchdog).expect("a watchdog");
+    // Stopped first, so that it cannot act between the two.
+    kill_process(watchdog, Signal::STOP).expect("it runs");
+    started.child.kill().expect("it runs");
+    kill_process(watchdog, Signal::KILL).expect("it runs");
+    started.silence();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_hold_ends_command_and_children() {
+    let path = unused_path();
+    let begin = Instant::now();
+    let mut started = Started::script(run(&["--max-hold", "1.5", "--grace", "0.3", &path]), STUBBORN);
+    started.expect_line("runs");
+    let (dead, _) = started.silence();
+    assert!(dead - begin >= Duration::from_millis(1_300), "{:?}", dead - begin);
+    assert_eq!(started.wait().code(), Some(75));
+    let lock = mutex(&path).await;
+    lock.try_acquire().await.expect("an answer").expect("given back").release().await.expect("held");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_release_is_told_and_obeyed_only_if_that_was_wanted() {
+    use fairlock::recipes::ReleaseAnswer;
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let script = "trap 'echo asked; exit 0' TERM; echo runs; while :; do sleep 0.02; done";
+
+    let mut started = Started::new({
+        let mut command = run(&[&path, "--", "sh", "-c", script]);
+        command.stderr(Stdio::piped());
+        command
+    });
+    started.expect_line("runs");
+    let request = lock.request_release("a deployment").await.expect("an answer").expect("it is held");
+    let ReleaseAnswer::Acknowledged(note) = request.answered().await.expect("an answer") else {
+        panic!("it goes on");
+    };
+    assert!(note.contains("goes on"), "{note}");
+    started.signal(Signal::TERM);
+    started.expect_line("asked");
+    assert_eq!(started.wait().code(), Some(0));
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut started.child.stderr.take().expect("a pipe"), &mut told).expect("readable");
+    assert!(told.contains("asks for the lock: a deployment"), "{told}");
+
+    let mut started = Started::new(run(&["--yield-on-request", &path, "--", "sh", "-c", script]));
+    started.expect_line("runs");
+    let request = lock.request_release("").await.expect("an answer").expect("it is held");
+    started.expect_line("asked");
+    request.released().await.expect("it is released");
+    assert_eq!(started.wait().code(), Some(75));
+}
