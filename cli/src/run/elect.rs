@@ -33,7 +33,7 @@ pub(crate) async fn run(args: ElectArgs, settings: Settings) -> Result<Exit, Fai
     let election = locks.election(&args.name)?;
     let candidate = Candidate { args: &args, plan: &plan, locks: &locks, election, grace };
     let outcome = candidate.stand(&mut signals).await;
-    close(&locks).await;
+    close(&locks, plan.voice).await;
     let (exit, ended) = outcome?;
     if let Some(Ended::Killed { signal, by_terminal: true }) = ended {
         pass_interrupt_on(signal);

@@ -171,7 +171,7 @@ pub(crate) async fn run(args: RunArgs, settings: Settings) -> Result<Exit, Failu
         Ok(exit)
     };
     let outcome = outcome.await;
-    close(&locks).await;
+    close(&locks, plan.voice).await;
     outcome
 }
 
@@ -287,9 +287,12 @@ async fn give_back(held: Held, voice: Voice) {
 }
 
 /// Ends the session, and with it whatever is left in a queue.
-async fn close(locks: &Fairlock) {
+async fn close(locks: &Fairlock, voice: Voice) {
+    let started = Instant::now();
     // If no server can be told, it expires.
-    let _ = tokio::time::timeout(END_PATIENCE, locks.close()).await;
+    if tokio::time::timeout(END_PATIENCE, locks.close()).await.is_ok() {
+        voice.say(format_args!("session closed in {:.1?}", started.elapsed()));
+    }
 }
 
 /// The terminal's keys have ended the command alone, since it had the foreground. What started this, a script perhaps, is told

@@ -128,7 +128,14 @@ fn processes_left_behind_on_purpose_live_on() {
 async fn verbose_tells_what_happens_and_silence_is_the_default() {
     let path = unused_path();
     let told = finish(run(&["-v", &path, "--", "true"])).expect(0);
-    for words in ["connected in", "granted after", "fencing token", "the command exited with 0", "released in"] {
+    for words in [
+        "connected in",
+        "granted after",
+        "fencing token",
+        "the command exited with 0",
+        "released in",
+        "session closed in",
+    ] {
         assert!(told.stderr.contains(words), "{words}: {told:?}");
     }
     assert!(told.stderr.lines().all(|line| line.starts_with("fairlock: ")) && told.stdout.is_empty());
