@@ -57,6 +57,15 @@ fn rows(settings: &Settings) -> Vec<Row> {
         text("identity", &settings.identity),
         ("access", access.to_owned(), settings.access.origin.to_string()),
     ];
+    let path = |name, setting: &Option<Sourced<std::path::PathBuf>>| {
+        text(name, &setting.clone().map(|setting| setting.map(|path| path.display().to_string())))
+    };
+    let encryption = &settings.encryption;
+    rows.extend([
+        path("tls-ca", &encryption.ca),
+        path("tls-certificate", &encryption.certificate),
+        path("tls-key", &encryption.key),
+    ]);
     if settings.credentials.is_empty() {
         rows.push(("auth", "-".to_owned(), "not set".to_owned()));
     }

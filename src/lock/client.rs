@@ -13,7 +13,7 @@ use crate::path::LockPath;
 use crate::queue::Limits;
 use crate::recipes::Versioned;
 use crate::session::Pool;
-use crate::store::zookeeper::{Access, ZooKeeper};
+use crate::store::zookeeper::{Access, Tls, ZooKeeper};
 use crate::store::{OpenOptions, Store};
 use crate::ticket::{Identity, Ticket};
 
@@ -142,6 +142,7 @@ pub struct Builder {
     limits: Limits,
     credentials: Vec<(String, Vec<u8>)>,
     access: Access,
+    tls: Option<Tls>,
 }
 
 impl Builder {
@@ -183,6 +184,13 @@ impl Builder {
         self
     }
 
+    /// Encrypts the connections, except to servers that are marked with `tcp://` in the connect string.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Where a queue's numbers end. The defaults are right for production; tests make the end come sooner.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -210,6 +218,7 @@ impl Builder {
     /// runtime; it must outlive them.
     pub async fn connect(mut self, servers: &str) -> Result<Fairlock, Error> {
         let store = ZooKeeper::new(servers, std::mem::take(&mut self.credentials), self.access)?;
+        let store = store.with(self.tls.take());
         self.open(store).await
     }
 

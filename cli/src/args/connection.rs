@@ -49,6 +49,18 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) auth_file: Option<PathBuf>,
 
+    /// Connect with TLS, and believe the authorities in this PEM file [env: FAIRLOCK_TLS_CA]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// With TLS: show the servers the certificate in this PEM file [env: FAIRLOCK_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// With TLS: the key of the certificate, in this PEM file [env: FAIRLOCK_TLS_KEY]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// Who may do what with new nodes: everyone, creator-only, creator-else-read [env: FAIRLOCK_ACCESS]
     #[arg(long, value_name = "RULE", value_parser = ["everyone", "creator-only", "creator-else-read"], hide_short_help = true)]
     pub(crate) access: Option<String>,

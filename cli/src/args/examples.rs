@@ -30,6 +30,7 @@ Example of a configuration file:
   access = \"creator-only\"            # or everyone, creator-else-read
   auth = [{ file = \"/etc/fairlock/secret\" }]   # lines such as: digest user:password
   # or: auth = [{ scheme = \"digest\", secret-env = \"ZK_SECRET\" }]
+  tls = { ca = \"ca.pem\", certificate = \"me.pem\", key = \"me.key\" }   # the last two if asked for
 ";
 
 pub(super) const COMPLETIONS: &str = "\

@@ -29,6 +29,17 @@ pub(crate) struct Profile {
     pub(crate) access: Option<String>,
     #[serde(default)]
     pub(crate) auth: Vec<Auth>,
+    #[serde(default)]
+    pub(crate) tls: Files,
+}
+
+/// The files for TLS.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Files {
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// `"zk1:2181,zk2:2181"` or `["zk1:2181", "zk2:2181"]`.

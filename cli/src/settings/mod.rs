@@ -1,5 +1,6 @@
 //! How to reach the servers: flags, environment and configuration file, in that order, and where each value came from.
 
+mod encryption;
 mod file;
 mod origin;
 mod secret;
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fairlock::store::zookeeper::Access;
-use fairlock::{Builder, Error, Fairlock, Identity};
+use fairlock::{Builder, Fairlock, Identity};
 
+use self::encryption::Encryption;
 use self::file::{File, Profile};
 pub(crate) use self::origin::{Origin, Sourced};
 pub(crate) use self::secret::{Credential, exposure};
@@ -48,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) identity: Option<Sourced<String>>,
     pub(crate) credentials: Vec<Sourced<Credential>>,
     pub(crate) access: Sourced<Access>,
+    pub(crate) encryption: Encryption,
     /// Files with secrets, whose permissions matter.
     pub(crate) secret_files: Vec<PathBuf>,
 }
@@ -84,6 +87,8 @@ impl Settings {
         if profile.auth.iter().any(|auth| auth.secret.is_some()) {
             secret_files.extend(path.clone());
         }
+        let encryption = Encryption::read(flags, &profile.tls, &sources)?;
+        secret_files.extend(encryption.key.as_ref().map(|key| key.value.clone()));
         Ok(Self {
             profile: name.map(|name| profile_named.unwrap_or(Sourced::new(name, Origin::Default))),
             servers: sources.text(
@@ -112,6 +117,7 @@ impl Settings {
                 .text(flags.access.clone(), "access", variable::ACCESS, profile.access.clone())
                 .map_or(Ok(Sourced::new(Access::Everyone, Origin::Default)), access)?,
             credentials,
+            encryption,
             secret_files,
             file: path,
         })
@@ -136,7 +142,7 @@ impl Settings {
     }
 
     /// A builder with everything but the servers. Unless it is set, the owner is called as said here.
-    pub(crate) fn builder(&self, owner: &str) -> Result<Builder, Error> {
+    pub(crate) fn builder(&self, owner: &str) -> Result<Builder, Failure> {
         let owner = self.identity.as_ref().map_or(owner, |identity| &identity.value);
         let mut builder = Fairlock::builder()
             .session_timeout(self.session_timeout.value)
@@ -146,7 +152,7 @@ impl Settings {
         for credential in &self.credentials {
             builder = builder.credentials(&credential.value.scheme, credential.value.secret());
         }
-        Ok(builder)
+        self.encryption.apply(builder)
     }
 
     /// Connects.

@@ -24,6 +24,10 @@ enum Finding {
     Refused(String),
     NoAnswer,
     Silent,
+    /// It was to be spoken to encrypted, and something listens there.
+    NotSecured,
+    /// It was to be spoken to encrypted, and speaks without.
+    Unsecured,
     ZooKeeper(String),
     Other(String),
 }
@@ -86,9 +90,16 @@ fn check_address(address: &str) -> Result<(), &'static str> {
 }
 
 /// The error for servers that gave no session.
-pub(super) async fn unreachable(servers: &str, waited: Duration, last_error: Option<StoreError>) -> Error {
-    let findings = join_all(addresses(servers).take(SERVERS_MAX).map(async |address| {
+pub(super) async fn unreachable(
+    servers: &str,
+    is_secure: bool,
+    waited: Duration,
+    last_error: Option<StoreError>,
+) -> Error {
+    let findings = join_all(servers.split(',').take(SERVERS_MAX).map(async |server| {
+        let address = address(server);
         let finding = timeout(3 * LOOK_TIMEOUT, look(address)).await.unwrap_or(Finding::NoAnswer);
+        let finding = if is_secure && !server.starts_with(SCHEMES[0]) { secured(finding) } else { finding };
         (address.to_owned(), finding)
     }))
     .await;
@@ -110,6 +121,12 @@ fn describe(finding: &Finding) -> String {
         Finding::Refused(reason) => format!("cannot connect ({reason}); is the server running, is the port right?"),
         Finding::NoAnswer => "no answer to a connection attempt; is a firewall in between?".into(),
         Finding::Silent => "accepts connections but does not answer; does it expect TLS, or hang?".into(),
+        Finding::NotSecured => {
+            "accepts connections, but gave no encrypted one; is it the port for TLS, is its certificate from a known \
+             authority and for this name, and does it accept this client's?"
+                .into()
+        }
+        Finding::Unsecured => "is a ZooKeeper server without TLS; is there another port for that?".into(),
         Finding::ZooKeeper(words) => {
             format!("is a ZooKeeper server but gave no session ({words}); does it have a quorum?")
         }
@@ -117,12 +134,19 @@ fn describe(finding: &Finding) -> String {
     }
 }
 
-/// The addresses of a connect string, without root and scheme.
-fn addresses(servers: &str) -> impl Iterator<Item = &str> {
-    servers.split(',').map(|server| {
-        let server = server.split_once("://").map_or(server, |(_, rest)| rest);
-        server.split('/').next().unwrap_or_default()
-    })
+/// What a look without TLS found where there should be TLS.
+fn secured(finding: Finding) -> Finding {
+    match finding {
+        Finding::Silent | Finding::Other(_) => Finding::NotSecured,
+        Finding::ZooKeeper(_) => Finding::Unsecured,
+        other => other,
+    }
+}
+
+/// A server's address, without root and scheme.
+fn address(server: &str) -> &str {
+    let server = server.split_once("://").map_or(server, |(_, rest)| rest);
+    server.split('/').next().unwrap_or_default()
 }
 
 fn port_of(address: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ mod diagnosis;
 mod nodes;
 mod session;
 mod states;
+mod tls;
 mod values;
 
 use std::fmt;
@@ -18,6 +19,10 @@ use tokio::time::Instant;
 use zookeeper_client as zk;
 
 use self::session::ZooKeeperSession;
+#[cfg(feature = "tls")]
+pub use self::tls::Tls;
+#[cfg(not(feature = "tls"))]
+pub(crate) use self::tls::Tls;
 use super::{OpenOptions, Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, LossReason};
@@ -62,6 +67,7 @@ pub struct ZooKeeper {
     servers: String,
     credentials: Vec<(String, Vec<u8>)>,
     access: Access,
+    tls: Option<Tls>,
     clock: Arc<dyn Clock>,
 }
 
@@ -80,7 +86,32 @@ impl ZooKeeper {
                 reason: format!("{access:?} grants rights to the creator's credentials, but there are none; add them"),
             });
         }
-        Ok(Self { servers, credentials, access, clock: Arc::new(HostClock) })
+        Ok(Self { servers, credentials, access, tls: None, clock: Arc::new(HostClock) })
+    }
+
+    /// Encrypts the connections, except to servers that are marked with `tcp://` in the connect string.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        self.with(Some(tls))
+    }
+
+    pub(crate) fn with(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Encryption must not be left out because nobody said whom to believe.
+    fn check_tls(&self) -> Result<(), Error> {
+        if self.tls.is_some() || !self.servers.contains(tls::SCHEME) {
+            return Ok(());
+        }
+        Err(Error::InvalidConfig {
+            reason: format!(
+                "the connect string {:?} asks for TLS, but it was not said which certificates to believe: give them to \
+                 Builder::tls, which the feature \"tls\" has",
+                self.servers
+            ),
+        })
     }
 
     async fn connect(&self, options: &OpenOptions) -> Result<zk::Client, Error> {
@@ -89,13 +120,14 @@ impl ZooKeeper {
         loop {
             let remaining = options.connect_timeout.saturating_sub(started.elapsed());
             if remaining.is_zero() {
-                return Err(diagnosis::unreachable(&self.servers, started.elapsed(), last_error).await);
+                return Err(self.unreachable(started.elapsed(), last_error).await);
             }
             let mut connector = zk::Client::connector().with_session_timeout(options.session_timeout);
             for (scheme, secret) in &self.credentials {
                 connector = connector.with_auth(scheme, secret);
             }
-            match tokio::time::timeout(remaining, connector.connect(&self.servers)).await {
+            let connecting = tls::connect(connector, self.tls.as_ref(), &self.servers);
+            match tokio::time::timeout(remaining, connecting).await {
                 Ok(Ok(client)) => return Ok(client),
                 Ok(Err(zk::Error::BadArguments(reason))) => {
                     return Err(Error::InvalidConfig {
@@ -118,6 +150,12 @@ impl ZooKeeper {
     }
 }
 
+impl ZooKeeper {
+    async fn unreachable(&self, waited: Duration, last_error: Option<StoreError>) -> Error {
+        diagnosis::unreachable(&self.servers, self.tls.is_some(), waited, last_error).await
+    }
+}
+
 impl fmt::Debug for ZooKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secrets stay out.
@@ -131,11 +169,12 @@ impl fmt::Debug for ZooKeeper {
 #[async_trait]
 impl Store for ZooKeeper {
     async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn super::Session>, Error> {
+        self.check_tls()?;
         let client = self.connect(options).await?;
         let session = ZooKeeperSession::new(client, self.access);
         match tokio::time::timeout(options.connect_timeout, session.check_root()).await {
             Ok(checked) => checked?,
-            Err(_) => return Err(diagnosis::unreachable(&self.servers, options.connect_timeout, None).await),
+            Err(_) => return Err(self.unreachable(options.connect_timeout, None).await),
         }
         Ok(Arc::new(session))
     }

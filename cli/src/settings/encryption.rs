@@ -1,0 +1,83 @@
+//! Encrypted connections: which files say whom to believe, and who one is.
+
+use std::path::{Path, PathBuf};
+
+use fairlock::Builder;
+
+use super::{Connection, Origin, Sourced, Sources, file};
+use crate::exit::Failure;
+
+/// The files, as far as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Encryption {
+    pub(crate) ca: Option<Sourced<PathBuf>>,
+    pub(crate) certificate: Option<Sourced<PathBuf>>,
+    pub(crate) key: Option<Sourced<PathBuf>>,
+}
+
+impl Encryption {
+    pub(super) fn read(flags: &Connection, files: &file::Files, sources: &Sources<'_>) -> Result<Self, String> {
+        let pick = |flag: &Option<PathBuf>, name, variable, of_profile: &Option<PathBuf>| {
+            let flag = flag.clone().map(|path| Sourced::new(path, Origin::Flag(name)));
+            let text = |path: &PathBuf| path.display().to_string();
+            flag.or_else(|| {
+                sources.text(None, name, variable, of_profile.as_ref().map(text)).map(|s| s.map(PathBuf::from))
+            })
+        };
+        let found = Self {
+            ca: pick(&flags.tls_ca, "tls-ca", "FAIRLOCK_TLS_CA", &files.ca),
+            certificate: pick(
+                &flags.tls_certificate,
+                "tls-certificate",
+                "FAIRLOCK_TLS_CERTIFICATE",
+                &files.certificate,
+            ),
+            key: pick(&flags.tls_key, "tls-key", "FAIRLOCK_TLS_KEY", &files.key),
+        };
+        match (&found.ca, &found.certificate, &found.key) {
+            (_, Some(_), None) | (_, None, Some(_)) => {
+                Err("a certificate for TLS needs its key, and a key its certificate; give both".to_owned())
+            }
+            (None, Some(_), _) => {
+                Err("a certificate for TLS was given, but no authorities to believe: give tls-ca".to_owned())
+            }
+            _ if found.ca.is_some() && !cfg!(feature = "tls") => {
+                Err("this program was built without TLS; build it with its default features".to_owned())
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// The builder with these files' content.
+    #[cfg(feature = "tls")]
+    pub(super) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
+        use fairlock::store::zookeeper::Tls;
+        let Some(ca) = &self.ca else { return Ok(builder) };
+        let placed = |paths: &[&Path], error: fairlock::Error| {
+            let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            wrong(format!("{}: {error}", names.join(", ")))
+        };
+        let mut tls = Tls::new(&content(&ca.value)?).map_err(|error| placed(&[&ca.value], error))?;
+        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
+            tls = tls
+                .identity(&content(&certificate.value)?, &content(&key.value)?)
+                .map_err(|error| placed(&[&certificate.value, &key.value], error))?;
+        }
+        Ok(builder.tls(tls))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
+        Ok(builder)
+    }
+}
+
+#[cfg(feature = "tls")]
+fn content(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))
+}
+
+#[cfg(feature = "tls")]
+fn wrong(text: String) -> Failure {
+    Failure::new(crate::exit::Exit::WrongConfig, super::WrongSetting(text))
+}
