@@ -120,7 +120,15 @@ fn try_all(mutants: &[Mutant], copy: &Copy, everybody: bool, started: Instant, t
         copy.apply(mutant)?;
         let verdicts = mutant.try_checkers(copy, everybody);
         copy.restore()?;
-        let verdicts = verdicts?;
+        let verdicts = match verdicts {
+            Ok(verdicts) => verdicts,
+            // The others are tried all the same: one run should tell everything.
+            Err(error) => {
+                println!("  {}  NOT TRIED: {error}", mutant.name);
+                survivors.push(mutant.name.clone());
+                continue;
+            }
+        };
         if !verdicts.contains(&Some(true)) {
             survivors.push(mutant.name.clone());
         }
