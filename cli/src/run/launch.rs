@@ -20,7 +20,12 @@ pub(crate) const NAME: &str = "__launch";
 /// A command that prepares itself.
 pub(super) fn command(words: &[OsString], takes_terminal: bool) -> io::Result<Command> {
     let mut command = Command::new(super::this_program()?);
-    command.arg(NAME).arg(std::process::id().to_string()).arg(u8::from(takes_terminal).to_string()).args(words);
+    command
+        .arg0("fairlock")
+        .arg(NAME)
+        .arg(std::process::id().to_string())
+        .arg(u8::from(takes_terminal).to_string())
+        .args(words);
     Ok(command)
 }
 

@@ -129,7 +129,7 @@ impl Supervision<'_> {
                 }
                 Due::Kill => {
                     self.job.voice.say(format_args!("the command does not end; killing its process group"));
-                    self.running.signal(Signal::KILL)?;
+                    self.signal(Signal::KILL);
                     self.wait_for_end(signals).await?;
                     break;
                 }
@@ -141,7 +141,7 @@ impl Supervision<'_> {
                 signal = signals.next_or_child() => {
                     if let Some(signal) = signal {
                         self.job.voice.say(format_args!("passing {} on", signals::name(signal)));
-                        self.running.signal(signal)?;
+                        self.signal(signal);
                     }
                     self.running.change()?
                 }
@@ -166,15 +166,16 @@ impl Supervision<'_> {
         let loss = self.held.loss();
         let is_over = HostClock.now() >= self.timeline.end(self.valid_until);
         let change = self.running.change()?;
-        let others_are_left = self.running.reap();
-        if others_are_left && !self.job.leaves_background {
-            self.end_others().await?;
-        }
-        self.watchdog.dismiss();
         if self.ending.is_none() && (loss.is_some() || is_over) {
             // It was not ended from here: the watchdog did, or it has ended by itself too late.
             self.ending = Some(self.loss_text(loss.is_some()));
         }
+        let others_are_left = self.running.reap();
+        // Nothing may be left without the lock, whatever was wanted while it was there.
+        if others_are_left && (self.ending.is_some() || !self.job.leaves_background) {
+            self.end_others().await;
+        }
+        self.watchdog.dismiss();
         Ok(match (self.ending.take(), change) {
             (Some(Ending::Loss(why)), _) => Ended::LockLost(why),
             (Some(Ending::Yield), _) => Ended::Yielded,
@@ -185,21 +186,23 @@ impl Supervision<'_> {
     }
 
     /// Those whom the command has left behind would go on without the lock.
-    async fn end_others(&mut self) -> io::Result<()> {
+    async fn end_others(&mut self) {
         if self.ending.is_none() {
             self.job.voice.warn(format_args!(
                 "the command has ended and left processes behind; ending them, as they would go on without the lock"
             ));
         }
-        self.running.signal(Signal::TERM)?;
-        let now = HostClock.now();
-        let kill_at = (now + self.job.grace).min(self.timeline.end(self.valid_until));
+        self.signal(Signal::TERM);
+        self.timeline.terminated(HostClock.now());
         while self.running.has_members() {
-            if HostClock.now() >= kill_at {
-                self.running.signal(Signal::KILL)?;
+            let is_lost = self.held.loss().is_some();
+            if !is_lost {
+                self.valid_until = self.held.valid_until();
+            }
+            if self.timeline.due(HostClock.now(), self.valid_until, is_lost) == Due::Kill {
+                self.signal(Signal::KILL);
                 break;
             }
-            self.valid_until = if self.held.loss().is_none() { self.held.valid_until() } else { self.valid_until };
             self.tell_watchdog();
             tokio::time::sleep(GROUP_LOOK).await;
         }
@@ -207,7 +210,6 @@ impl Supervision<'_> {
         while self.running.has_members() && HostClock.now() < given_up_at {
             tokio::time::sleep(GROUP_LOOK).await;
         }
-        Ok(())
     }
 
     /// The group was killed; waits until the command itself is dead.
@@ -233,8 +235,15 @@ impl Supervision<'_> {
         self.ending.get_or_insert(why);
         self.timeline.terminated(HostClock.now());
         // A stopped process takes no notice of TERM until it is continued. Failing, KILL comes next.
-        let _ = self.running.signal(Signal::TERM);
-        let _ = self.running.signal(Signal::CONT);
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
+    }
+
+    /// Sends a signal to the command's group. A command that became another user's may be out of reach.
+    fn signal(&self, signal: Signal) {
+        if let Err(error) = self.running.signal(signal) {
+            self.job.voice.warn(format_args!("{} cannot be sent to the command: {error}", signals::name(signal)));
+        }
     }
 
     fn loss_text(&self, is_lost: bool) -> Ending {
@@ -257,30 +266,52 @@ impl Supervision<'_> {
 
     /// The command was stopped, by Ctrl-Z or otherwise.
     fn stopped(&mut self, signal: i32) -> io::Result<()> {
-        let Some(terminal) = &self.terminal else { return Ok(()) };
-        let wants_terminal = [Signal::TTIN, Signal::TTOU].iter().any(|known| known.as_raw() == signal);
-        if wants_terminal {
-            // It was quicker than we: give it what it waits for.
-            terminal.give_to(self.running.group())?;
-            return self.running.signal(Signal::CONT);
-        }
-        if signal != Signal::TSTP.as_raw() {
+        let by = |known: Signal| known.as_raw() == signal;
+        let wants_terminal = by(Signal::TTIN) || by(Signal::TTOU);
+        if !wants_terminal && !by(Signal::TSTP) || !terminal::exists() {
+            // Whoever has stopped it otherwise will continue it.
             return Ok(());
         }
-        self.job.voice.warn(format_args!("stopped; the lock is lost, and the command ended, if that lasts"));
-        // As if Ctrl-Z had stopped us as well. Here we stand still until we are continued.
-        terminal.take_back()?;
+        if wants_terminal && self.foreground() {
+            // It was quicker than we, or has come to want the terminal since: here it is.
+            self.signal(Signal::CONT);
+            return Ok(());
+        }
+        if !wants_terminal {
+            self.job.voice.warn(format_args!("stopped; the lock is lost, and the command ended, if that lasts"));
+        }
+        // As if the terminal had stopped us as well. Here we stand still until we are continued.
+        if let Some(terminal) = self.terminal.take() {
+            terminal.take_back()?;
+        }
         terminal::stop_own_group()?;
-        // If we were continued in the background, the terminal is another's, and this fails.
-        let _ = Terminal::of_this_process().map(|terminal| terminal.give_to(self.running.group()));
+        self.foreground();
         self.job.voice.warn(format_args!("continued"));
-        self.running.signal(Signal::CONT)
+        self.signal(Signal::CONT);
+        Ok(())
+    }
+
+    /// Gives the command the terminal's foreground, if it is ours; whether the command has it.
+    fn foreground(&mut self) -> bool {
+        if let Some(terminal) = Terminal::of_this_process() {
+            self.terminal = terminal.give_to(self.running.group()).is_ok().then_some(terminal);
+        }
+        self.terminal.is_some()
     }
 
     fn tell_watchdog(&mut self) {
         let until = self.timeline.end(self.valid_until);
-        if let Err(error) = self.watchdog.tell(self.running.group(), until) {
-            self.job.voice.say(format_args!("the watchdog is gone: {error}"));
+        if self.watchdog.tell(self.running.group(), until).is_ok() {
+            return;
+        }
+        // Somebody has killed it.
+        let restarted = Watchdog::start().and_then(|watchdog| {
+            *self.watchdog = watchdog;
+            self.watchdog.tell(self.running.group(), until)
+        });
+        match restarted {
+            Ok(()) => self.job.voice.say(format_args!("the watchdog was gone, and was started again")),
+            Err(error) => self.job.voice.say(format_args!("the watchdog is gone: {error}")),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Terminal {
 impl Terminal {
     /// `None` if there is none, or others have its foreground.
     pub(super) fn of_this_process() -> Option<Self> {
-        let device = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+        let device = open().ok()?;
         (tcgetpgrp(&device).ok()? == getpgrp()).then_some(Self { device })
     }
 
@@ -35,9 +35,18 @@ impl Terminal {
     }
 }
 
+/// Whether there is a terminal that could have stopped anybody.
+pub(super) fn exists() -> bool {
+    open().is_ok()
+}
+
+fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/tty")
+}
+
 /// Moves the foreground of the terminal to this process's group.
 pub(super) fn take_for_own_group() -> io::Result<()> {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    let device = open()?;
     without_being_stopped(|| Ok(tcsetpgrp(&device, getpgrp())?))
 }
 

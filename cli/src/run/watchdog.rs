@@ -21,6 +21,7 @@
 
 use std::io::{self, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use fairlock::clock::{Clock as _, HostClock, Timestamp};
 use nix::sys::signal::SigSet;
@@ -35,6 +36,10 @@ pub(crate) const NAME: &str = "__watchdog";
 /// A message: the group, 0 if there is none any more, and until when it may live, in nanoseconds of the host's clock.
 const MESSAGE_BYTES: usize = 16;
 
+/// How long its end is waited for, and how often it is looked for: there is nothing to wait on that has a limit.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+const END_LOOK: Duration = Duration::from_micros(200);
+
 /// The watchdog, as its owner sees it.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -47,6 +52,7 @@ impl Watchdog {
     pub(super) fn start() -> io::Result<Self> {
         use std::os::unix::process::CommandExt as _;
         let mut child = Command::new(super::this_program()?)
+            .arg0("fairlock")
             .arg(NAME)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -70,8 +76,21 @@ impl Watchdog {
     pub(super) fn dismiss(&mut self) {
         // If it cannot be told, it is dead already.
         let _ = self.send(&[0; MESSAGE_BYTES]);
+        self.end();
+    }
+
+    /// Ends it, which takes it a moment; unless somebody has stopped it, so that it has to be killed.
+    fn end(&mut self) {
         self.pipe = None;
-        let _ = self.child.wait();
+        let given_up_at = Instant::now() + END_PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() >= given_up_at {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(END_LOOK);
+        }
     }
 
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
@@ -85,9 +104,8 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // Its group, if it was told of one, it kills then.
-        self.pipe = None;
-        let _ = self.child.wait();
+        // If it was told of a group and not dismissed, it kills that now.
+        self.end();
     }
 }
 
@@ -108,7 +126,7 @@ pub(crate) fn watch() -> Exit {
         }
         // The wait does not count suspension, the clock does: hence never for long.
         let timeout = patience.map(|patience| {
-            let patience = patience.min(std::time::Duration::from_millis(500));
+            let patience = patience.min(Duration::from_millis(500));
             Timespec { tv_sec: patience.as_secs().try_into().unwrap_or(1), tv_nsec: patience.subsec_nanos().into() }
         });
         match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], timeout.as_ref()) {
@@ -138,7 +156,7 @@ fn parse(message: [u8; MESSAGE_BYTES]) -> Option<(Pid, Timestamp)> {
     let group = i64::from_le_bytes(group.try_into().ok()?);
     let until_nanos = u64::from_le_bytes(until.try_into().ok()?);
     let group = Pid::from_raw(group.try_into().ok()?)?;
-    Some((group, Timestamp::from_origin(std::time::Duration::from_nanos(until_nanos))))
+    Some((group, Timestamp::from_origin(Duration::from_nanos(until_nanos))))
 }
 
 fn end(group: Pid) {

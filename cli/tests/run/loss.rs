@@ -7,7 +7,7 @@ use fairlock::AcquireOptions;
 use fairlock_testcontainers::{Close, Direction, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::bed::{Started, contenders, mutex, run, run_on, server, unused_path};
+use super::bed::{PATIENCE, Started, contenders, mutex, run, run_on, server, unused_path};
 
 /// A command that obeys no signal, with a child that does not either.
 const STUBBORN: &str = "trap '' TERM INT HUP; (trap '' TERM INT HUP; while :; do sleep 0.05; done) & echo runs; \
@@ -131,6 +131,17 @@ fn children(parent: Pid) -> Vec<Pid> {
     text.split_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
 }
 
+/// The second process of the program, and all its children.
+#[cfg(target_os = "linux")]
+fn watchdog_of(started: &Started) -> (Pid, usize) {
+    let all = children(started.pid());
+    let is_watchdog = |pid: &&Pid| {
+        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        words.contains("__watchdog")
+    };
+    (*all.iter().find(is_watchdog).expect("a watchdog"), all.len())
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_command_dies_even_if_the_program_and_its_watchdog_are_killed_together() {
@@ -140,18 +151,45 @@ fn a_command_dies_even_if_the_program_and_its_watchdog_are_killed_together() {
     command.stdin(std::fs::File::open("/dev/zero").expect("a device"));
     let mut started = Started::script(command, script);
     started.expect_line("runs");
-    let all = children(started.pid());
-    assert_eq!(all.len(), 2, "the watchdog and the command");
-    let is_watchdog = |pid: &Pid| {
-        let words = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-        words.contains("__watchdog")
-    };
-    let watchdog = all.into_iter().find(is_watchdog).expect("a watchdog");
+    let (watchdog, count) = watchdog_of(&started);
+    assert_eq!(count, 2, "the watchdog and the command");
     // Stopped first, so that it cannot act between the two.
     kill_process(watchdog, Signal::STOP).expect("it runs");
     started.child.kill().expect("it runs");
     kill_process(watchdog, Signal::KILL).expect("it runs");
     started.silence();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_watchdog_that_was_killed_is_replaced() {
+    let path = unused_path();
+    let mut started = stubborn(&server().address(), &path);
+    let (first, _) = watchdog_of(&started);
+    kill_process(first, Signal::KILL).expect("it runs");
+    let begin = Instant::now();
+    // The old one is a zombie until the new one is there.
+    while children(started.pid()).contains(&first) {
+        assert!(begin.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let granted = next_grant(&path).await;
+    started.signal(Signal::STOP);
+    let (dead, _) = started.silence();
+    assert!(dead < granted.await.expect("no panic"));
+    started.signal(Signal::CONT);
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_stay_in_the_background_does_not_stay_without_the_lock() {
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let mut started = Started::script(run(&["--leave-background", &path]), STUBBORN);
+    started.expect_line("runs");
+    assert!(lock.break_contender(&contenders(&lock, 1).await[0]).await.expect("it is there"));
+    started.silence();
+    assert_eq!(started.wait().code(), Some(75));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,11 @@ impl OnTerminal {
         }
     }
 
+    /// Whether this was shown.
+    fn shows(&self, words: &str) -> bool {
+        self.shown.0.lock().expect("no panic").contains(words)
+    }
+
     fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("it reads");
         self.keys.flush().expect("it reads");
@@ -109,6 +114,25 @@ fn the_stop_key_stops_both_and_the_shell_continues_both() {
     shell.expect("shell\r\n");
     shell.press("fg\r");
     // What is typed before is the shell's, or nobody's.
+    shell.expect("fairlock: continued");
+    shell.press("li\"\"ne\r");
+    shell.expect("got li\"\"ne");
+    shell.press("exit\r");
+    assert!(shell.child.wait().expect("a child").success());
+}
+
+#[test]
+fn a_command_in_the_background_that_reads_is_stopped_until_it_is_brought_to_the_front() {
+    let path = unused_path();
+    let mut shell = OnTerminal::start(&["bash", "--norc", "--noprofile", "-i"]);
+    shell.expect("$ ");
+    shell.press(&format!("'{PROGRAM}' run --session-timeout 60 {path} -- sh -c 'read a; echo got $a' &\r"));
+    // The shell tells of stopped jobs before a prompt only.
+    while !shell.shows("Stopped") {
+        shell.press("\r");
+        shell.expect("$ ");
+    }
+    shell.press("fg\r");
     shell.expect("fairlock: continued");
     shell.press("li\"\"ne\r");
     shell.expect("got li\"\"ne");
