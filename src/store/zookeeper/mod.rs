@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod nodes;
+pub mod probe;
 mod session;
 mod states;
 mod values;
