@@ -5,6 +5,7 @@
 mod args;
 mod config;
 mod demo;
+mod doctor;
 mod exit;
 mod generate;
 mod json;
@@ -57,5 +58,9 @@ async fn perform(args: Args) -> Result<Exit, Failure> {
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Demo(args) => Ok(demo::run(args).await),
+        Command::Doctor(args) => {
+            let settings = Settings::read(&args.connection)?;
+            doctor::run(&args, &settings).await
+        }
     }
 }

@@ -53,3 +53,10 @@ Examples:
   fairlock demo --connect zk1:2181,zk2:2181     on a real ensemble
   fairlock demo --plain | tee demo.log          one line per event
 ";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  fairlock doctor -S zk1:2181,zk2:2181,zk3:2181    is all well?
+  fairlock doctor --root /jobs                     with the permissions and quotas there
+  fairlock doctor --json | jq '.findings[] | select(.verdict == \"problem\")'
+";
