@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod config;
 mod demo;
 mod doctor;
@@ -62,5 +63,6 @@ async fn perform(args: Args) -> Result<Exit, Failure> {
             let settings = Settings::read(&args.connection)?;
             doctor::run(&args, &settings).await
         }
+        Command::Bench(args) => bench::run(args).await,
     }
 }

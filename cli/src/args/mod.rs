@@ -1,5 +1,6 @@
 //! What was typed: the commands and their arguments, not yet checked against each other.
 
+mod bench;
 mod connection;
 mod doctor;
 mod examples;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
+pub(crate) use self::bench::BenchArgs;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::run::{CommandArgs, ElectArgs, RunArgs};
@@ -83,6 +85,19 @@ pub(crate) enum Command {
     /// It writes a directory of its own and removes it again. It takes no longer than about three times the connect timeout.
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
+
+    /// Measure locks on your own servers.
+    ///
+    /// First alone: the round trip of a read and of a write, and a lock that nobody else wants. Then under contention: every lock has
+    /// its contenders, who take it over and over again for the given time; measured are how long they wait, and how long it takes from
+    /// the beginning of a release to the next grant. Whether the order was kept is checked: it has to be.
+    ///
+    /// This is a load, and whoever else uses the servers will feel it. With --embedded it runs in this process, without servers: that
+    /// measures this program and not a network, but shows what to expect of the report. All contenders run on one thread.
+    ///
+    /// Everything lies in a directory of its own, which is removed at the end, also after Ctrl-C.
+    #[command(after_help = examples::BENCH)]
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use fairlock::LockPath;
 use fairlock::store::OpenOptions;
-use fairlock::store::zookeeper::ZooKeeper;
 use fairlock::store::zookeeper::probe::{self, Contact};
 
 use self::ensemble::Wanted;
@@ -26,12 +25,7 @@ pub(crate) async fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, 
         "/" => None,
         path => Some(LockPath::new(path)?),
     };
-    let credentials = settings.credentials.iter().map(|credential| &credential.value);
-    let store = ZooKeeper::new(
-        settings.connect_string()?,
-        credentials.clone().map(|each| (each.scheme.clone(), each.secret().to_vec())).collect(),
-        settings.access.value,
-    )?;
+    let store = settings.store()?;
     let mut options = OpenOptions::default();
     options.session_timeout = settings.session_timeout.value;
     options.connect_timeout = settings.connect_timeout.value;
@@ -51,7 +45,7 @@ pub(crate) async fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, 
         findings.extend(agreement::judge(&servers, ensemble, options.session_timeout));
     }
     if let Some(outcome) = &outcome {
-        let schemes = credentials.map(|each| each.scheme.as_str()).collect();
+        let schemes = settings.credentials.iter().map(|credential| credential.value.scheme.as_str()).collect();
         let wanted = Wanted { root: &args.root, session_timeout: options.session_timeout, schemes };
         findings.extend(ensemble::judge(outcome, &servers, &wanted));
     }

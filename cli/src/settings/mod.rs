@@ -7,7 +7,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fairlock::store::zookeeper::Access;
+use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::{Builder, Error, Fairlock, Identity};
 
 use self::file::{File, Profile};
@@ -147,6 +147,13 @@ impl Settings {
             builder = builder.credentials(&credential.value.scheme, credential.value.secret());
         }
         Ok(builder)
+    }
+
+    /// The servers as a store, which has the credentials.
+    pub(crate) fn store(&self) -> Result<ZooKeeper, Failure> {
+        let credentials = self.credentials.iter().map(|credential| &credential.value);
+        let credentials = credentials.map(|each| (each.scheme.clone(), each.secret().to_vec())).collect();
+        Ok(ZooKeeper::new(self.connect_string()?, credentials, self.access.value)?)
     }
 
     /// Connects.
