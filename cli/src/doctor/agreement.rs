@@ -40,14 +40,15 @@ fn leader(servers: &[ServerReport], serving: &[&ServerReport]) -> Finding {
         return Finding::problem(CHECK, found)
             .advise("name servers of one ensemble only: locks on different ones do not exclude each other, at all");
     }
+    // A leader that has just lost its followers takes itself for one a little longer.
+    if serving.is_empty() {
+        return Finding::problem(CHECK, "no server has one: none opens a session")
+            .advise("see that most servers of the ensemble are up and reach each other");
+    }
     match (leaders.first(), alone.first()) {
         (Some(leader), _) => Finding::ok(CHECK, format!("{leader} leads")),
         (None, Some(alone)) => Finding::ok(CHECK, format!("{alone} is the whole ensemble")),
-        (None, None) if !serving.is_empty() => {
-            Finding::ok(CHECK, "there is one: sessions are opened, which needs a leader")
-        }
-        (None, None) => Finding::problem(CHECK, "no server has one: none opens a session")
-            .advise("see that most servers of the ensemble are up and reach each other"),
+        (None, None) => Finding::ok(CHECK, "there is one: sessions are opened, which needs a leader"),
     }
 }
 
@@ -268,6 +269,8 @@ mod tests {
         for server in &mut servers {
             server.session = Err("not serving".into());
         }
+        expect(&judge(&servers, None, SECOND), "ensemble.leader", Verdict::Problem, "none opens a session");
+        servers[0].mode = Some(ServerMode::Leader);
         expect(&judge(&servers, None, SECOND), "ensemble.leader", Verdict::Problem, "none opens a session");
     }
 

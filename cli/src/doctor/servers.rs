@@ -21,7 +21,10 @@ pub(super) fn judge(report: &ServerReport, session_timeout: Duration) -> Vec<Fin
     if report.contact == Contact::ZooKeeper {
         findings.push(version(report));
         findings.push(mode(report));
-        findings.push(session(report));
+        // That a read-only server opens no session goes without saying.
+        if !is_read_only(report) || report.session.is_ok() {
+            findings.push(session(report));
+        }
         findings.extend(latency(report, session_timeout));
         findings.extend(load(report));
     }
@@ -69,7 +72,7 @@ fn version(report: &ServerReport) -> Finding {
 
 fn mode(report: &ServerReport) -> Finding {
     const CHECK: &str = "server.mode";
-    if report.is_read_only == Some(true) || report.mode == Some(ServerMode::ReadOnly) {
+    if is_read_only(report) {
         return Finding::problem(CHECK, "read-only: it is cut off from its quorum")
             .advise("repair the network between the servers; no lock can be taken through this one");
     }
@@ -80,6 +83,10 @@ fn mode(report: &ServerReport) -> Finding {
         Some(ServerMode::Observer) => Finding::ok(CHECK, "observer"),
         _ => Finding::unknown(CHECK, "the server does not tell its part in the ensemble"),
     }
+}
+
+fn is_read_only(report: &ServerReport) -> bool {
+    report.is_read_only == Some(true) || report.mode == Some(ServerMode::ReadOnly)
 }
 
 fn session(report: &ServerReport) -> Finding {
@@ -198,6 +205,9 @@ mod tests {
         let mut cut_off = good();
         cut_off.is_read_only = Some(true);
         expect(&cut_off, "server.mode", Verdict::Problem, "read-only");
+        cut_off.session = Err("the server is read-only".into());
+        let findings = judge(&cut_off, SECOND);
+        assert!(findings.iter().all(|finding| finding.check != "server.session"), "{findings:?}");
         let mut leaderless = good();
         leaderless.session = Err("not currently serving".into());
         expect(&leaderless, "server.session", Verdict::Problem, "not currently serving");

@@ -43,6 +43,28 @@ async fn three_servers_are_one_ensemble_until_too_few_are_left() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_cut_off_from_the_others_serves_no_locks() -> Outcome {
+    let ensemble = Ensemble::builder().isolatable().jvm_flag("-Dreadonlymode.enabled=true").start().await?;
+    let cut_off = &ensemble.servers()[0];
+    ensemble.isolate(0)?;
+    let serves_reads = async { while cut_off.mode().await.as_deref() != Some("read-only") {} };
+    tokio::time::timeout(Duration::from_secs(60), serves_reads).await?;
+    ensemble.wait_until_serving().await?;
+
+    let report = doctor(&["-S", &ensemble.connect_string()])?;
+    assert_eq!((report.code, report.problems()), (1, vec!["server.mode"]), "{}", report.document);
+    report.expect_about(Some(&cut_off.address()), "server.mode", "problem", "read-only");
+    report.expect("ensemble.leader", "ok", "leads");
+    report.expect("root.permissions", "ok", "");
+    assert_eq!(report.document["servers"][0]["read_only"], true);
+
+    let report = doctor(&["-S", &cut_off.address(), "--connect-timeout", "2"])?;
+    assert_eq!(report.code, 1, "{}", report.document);
+    report.expect("ensemble.leader", "problem", "none opens a session");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_servers_that_know_nothing_of_each_other_are_no_ensemble() -> Outcome {
     let first = server().await.address();
     let other = Server::builder().max_session_timeout(Duration::from_secs(6)).start().await?;

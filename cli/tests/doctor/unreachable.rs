@@ -45,6 +45,45 @@ fn something_else_at_the_address_is_told_by_its_words() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn a_server_that_talks_nonsense_is_survived() -> Outcome {
+    let frames: [&[u8]; 6] = [
+        b"",
+        b"\xff\xff\xff\xff",
+        b"\x7f\xff\xff\xff....",
+        b"\0\0\0\x04....",
+        // A session that lasts for no time, with a password of negative length.
+        b"\0\0\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xff\xff\xff\xff",
+        // One of 256 milliseconds, in which another request is answered.
+        b"\0\0\0\x14\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x10................",
+    ];
+    for frame in frames {
+        let liar = TcpListener::bind("127.0.0.1:0")?;
+        let address = liar.local_addr()?.to_string();
+        std::thread::spawn(move || {
+            for mut stream in liar.incoming().flatten() {
+                let mut word = [0; 4];
+                let _ = stream.read_exact(&mut word);
+                let _ = match &word {
+                    b"srvr" => stream.write_all(
+                        b"Zookeeper version: \x1b[31m\xff, x\nMode: \x1b\nOutstanding: 99999999999999999999\n",
+                    ),
+                    b"conf" => stream.write_all(b"tickTime=99999999999999999999\nmaxClientCnxns=\n"),
+                    _ => stream.write_all(frame),
+                };
+            }
+        });
+        let args = ["-S", &address, "--connect-timeout", "2"];
+        let report = doctor(&args)?;
+        assert_eq!(report.code, 1, "{frame:?}: {}", report.document);
+        report.expect_about(Some(&address), "server.session", "problem", "opens no session");
+        report.expect_about(Some(&address), "server.version", "unknown", "");
+        let output = program(&args, None).output()?;
+        assert!(!output.stdout.contains(&0x1b), "what others say must not reach a terminal as it is");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_good_server_among_bad_ones_is_enough_to_look_further() -> Outcome {
     let good = server().await.address();

@@ -67,19 +67,18 @@ pub(super) async fn look_at(server: &str, expects_tls: bool, limit: Duration) ->
     );
     let configuration = configuration.ok().and_then(Result::ok);
     report.configuration = configuration.and_then(|answer| Configuration::parse(&String::from_utf8_lossy(&answer)));
-    let said = |outcome: Result<io::Result<_>, _>| match outcome {
-        Ok(outcome) => outcome.map_err(|error| error.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
-    };
-    report.session = match (said(long), short) {
-        (Err(reason), _) => Err(reason),
-        (Ok(long), short) => {
+    match long.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))) {
+        Ok(long) => {
             report.is_read_only = Some(long.is_read_only);
             report.round_trips = long.round_trips;
             let shortest = short.ok().and_then(Result::ok);
-            Ok(SessionBounds { shortest, longest: long.granted })
+            report.session = Ok(SessionBounds { shortest, longest: long.granted });
         }
-    };
+        Err(error) => {
+            report.is_read_only = (error.kind() == io::ErrorKind::ReadOnlyFilesystem).then_some(true);
+            report.session = Err(error.to_string());
+        }
+    }
     report
 }
 

@@ -12,6 +12,10 @@ const SYNC: i32 = 9;
 const CLOSE_SESSION: i32 = -11;
 
 const NO_NODE: i32 = -101;
+const NOT_READ_ONLY: i32 = -119;
+
+/// The length of what stands before every answer but that to the request for a session.
+const REPLY_HEADER_BYTES: usize = 16;
 
 const PASSWORD_BYTES: usize = 16;
 
@@ -45,6 +49,11 @@ impl Wire {
         send(&mut stream, &request).await?;
         let reply = receive(&mut stream).await?;
         let mut reply = &reply[..];
+        // A server that is read-only opens only sessions that are its own affair (`localSessionsEnabled`), and refuses others
+        // as it refuses a write.
+        if reply.len() == REPLY_HEADER_BYTES && reply.ends_with(&NOT_READ_ONLY.to_be_bytes()) {
+            return Err(Error::new(ErrorKind::ReadOnlyFilesystem, "the server is read-only"));
+        }
         let _protocol_version = take_i32(&mut reply)?;
         let granted = take_i32(&mut reply)?;
         let _session = take::<8>(&mut reply)?;
