@@ -35,7 +35,11 @@ const TABLE: [(Exit, u8, &str); 13] = [
         1,
         "the lock was not granted: it is held (-n), or was in all that time (-w); -E changes this code",
     ),
-    (Exit::ClaimFailed, 1, "doctor: something is wrong; demo: a claim did not hold; break, revoke: nobody was there"),
+    (
+        Exit::ClaimFailed,
+        1,
+        "doctor: something is wrong; demo, bench: a claim did not hold; break, revoke: nobody was there",
+    ),
     (Exit::Usage, 64, "the arguments are wrong"),
     (Exit::CannotConnect, 69, "no server could be reached"),
     (Exit::Other, 70, "another error, told on standard error"),

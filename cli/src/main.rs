@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod config;
 mod demo;
+mod doctor;
 mod exit;
 mod generate;
 mod json;
@@ -57,5 +59,10 @@ async fn perform(args: Args) -> Result<Exit, Failure> {
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Demo(args) => Ok(demo::run(args).await),
+        Command::Doctor(args) => {
+            let settings = Settings::read(&args.connection)?;
+            doctor::run(&args, &settings).await
+        }
+        Command::Bench(args) => bench::run(args).await,
     }
 }

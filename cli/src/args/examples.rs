@@ -54,3 +54,18 @@ Examples:
   fairlock demo --connect zk1:2181,zk2:2181     on a real ensemble
   fairlock demo --plain | tee demo.log          one line per event
 ";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  fairlock doctor -S zk1:2181,zk2:2181,zk3:2181    is all well?
+  fairlock doctor --root /jobs                     with the permissions and quotas there
+  fairlock doctor --json | jq '.findings[] | select(.verdict == \"problem\")'
+";
+
+pub(super) const BENCH: &str = "\
+Examples:
+  fairlock bench --embedded                                      without servers, to see what it is like
+  fairlock bench -S zk1:2181,zk2:2181 --chart latency.svg        ten seconds, four contenders, and a picture
+  fairlock bench --clients 20 --contenders 20 --duration 1m      twenty sessions that want one lock
+  fairlock bench --locks 50 --contenders 2 --hold 5ms --json     many locks, each held for five milliseconds
+";

@@ -1,6 +1,8 @@
 //! What was typed: the commands and their arguments, not yet checked against each other.
 
+mod bench;
 mod connection;
+mod doctor;
 mod examples;
 mod run;
 pub(crate) mod values;
@@ -10,7 +12,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
+pub(crate) use self::bench::BenchArgs;
 pub(crate) use self::connection::Connection;
+pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::run::{CommandArgs, ElectArgs, RunArgs};
 use crate::exit::{self, Exit};
 
@@ -69,6 +73,31 @@ pub(crate) enum Command {
     /// Without --connect everything happens inside this process, on an embedded store with ZooKeeper's semantics.
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
+
+    /// Look for what is wrong with the servers, or with how they are reached.
+    ///
+    /// Asks every server of the list by itself: whether it is reachable, which version and part of the ensemble it is, how quickly it
+    /// answers, and which session timeouts it grants, which should be the same everywhere. Then, through a session as every other
+    /// command opens it: whether the root and the permissions are as locks need them, whether all servers are of one ensemble, what
+    /// quotas there are, and how far the clocks differ. Each finding is OK, a WARNING or a PROBLEM, with what to do about it;
+    /// UNKNOWN is what the servers do not tell.
+    ///
+    /// It writes a directory of its own and removes it again. It takes no longer than about three times the connect timeout.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
+
+    /// Measure locks on your own servers.
+    ///
+    /// First alone: the round trip of a read and of a write, and a lock that nobody else wants. Then under contention: every lock has
+    /// its contenders, who take it over and over again for the given time; measured are how long they wait, and how long it takes from
+    /// the beginning of a release to the next grant. Whether the order was kept is checked: it has to be.
+    ///
+    /// This is a load, and whoever else uses the servers will feel it. With --embedded it runs in this process, without servers: that
+    /// measures this program and not a network, but shows what to expect of the report. All contenders run on one thread.
+    ///
+    /// Everything lies in a directory of its own, which is removed at the end, also after Ctrl-C.
+    #[command(after_help = examples::BENCH)]
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,13 @@
 //! Encrypted connections: which files say whom to believe, and who one is.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "tls")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use fairlock::Builder;
+#[cfg(feature = "tls")]
+use fairlock::store::zookeeper::Tls;
+use fairlock::store::zookeeper::ZooKeeper;
 
 use super::{Connection, Origin, Sourced, Sources, file};
 use crate::exit::Failure;
@@ -48,11 +53,27 @@ impl Encryption {
         }
     }
 
-    /// The builder with these files' content.
+    /// The builder, with what these files say.
     #[cfg(feature = "tls")]
-    pub(super) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
-        use fairlock::store::zookeeper::Tls;
-        let Some(ca) = &self.ca else { return Ok(builder) };
+    pub(super) fn of_builder(&self, builder: Builder) -> Result<Builder, Failure> {
+        Ok(match self.tls()? {
+            Some(tls) => builder.tls(tls),
+            None => builder,
+        })
+    }
+
+    /// The store, with what these files say.
+    #[cfg(feature = "tls")]
+    pub(super) fn of_store(&self, store: ZooKeeper) -> Result<ZooKeeper, Failure> {
+        Ok(match self.tls()? {
+            Some(tls) => store.with_tls(tls),
+            None => store,
+        })
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Result<Option<Tls>, Failure> {
+        let Some(ca) = &self.ca else { return Ok(None) };
         let placed = |paths: &[&Path], error: fairlock::Error| {
             let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
             wrong(format!("{}: {error}", names.join(", ")))
@@ -63,12 +84,18 @@ impl Encryption {
                 .identity(&content(&certificate.value)?, &content(&key.value)?)
                 .map_err(|error| placed(&[&certificate.value, &key.value], error))?;
         }
-        Ok(builder.tls(tls))
+        Ok(Some(tls))
+    }
+
+    // Without the feature there is nothing that they could say: `read` has refused it.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn of_builder(&self, builder: Builder) -> Result<Builder, Failure> {
+        Ok(builder)
     }
 
     #[cfg(not(feature = "tls"))]
-    pub(super) fn apply(&self, builder: Builder) -> Result<Builder, Failure> {
-        Ok(builder)
+    pub(super) fn of_store(&self, store: ZooKeeper) -> Result<ZooKeeper, Failure> {
+        Ok(store)
     }
 }
 

@@ -8,7 +8,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fairlock::store::zookeeper::Access;
+use fairlock::store::zookeeper::{Access, ZooKeeper};
 use fairlock::{Builder, Fairlock, Identity};
 
 use self::encryption::Encryption;
@@ -152,7 +152,14 @@ impl Settings {
         for credential in &self.credentials {
             builder = builder.credentials(&credential.value.scheme, credential.value.secret());
         }
-        self.encryption.apply(builder)
+        self.encryption.of_builder(builder)
+    }
+
+    /// The servers as a store, which has the credentials.
+    pub(crate) fn store(&self) -> Result<ZooKeeper, Failure> {
+        let credentials = self.credentials.iter().map(|credential| &credential.value);
+        let credentials = credentials.map(|each| (each.scheme.clone(), each.secret().to_vec())).collect();
+        self.encryption.of_store(ZooKeeper::new(self.connect_string()?, credentials, self.access.value)?)
     }
 
     /// Connects.

@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::Error;
+use super::PLAIN_SCHEME;
+use super::tls::SCHEME;
 use crate::path::check_components;
 use crate::store::StoreError;
 
@@ -16,10 +18,13 @@ const SERVERS_MAX: usize = 9;
 const DEFAULT_PORT: &str = "2181";
 
 /// What may stand in front of a server.
-const SCHEMES: [&str; 2] = ["tcp://", "tcp+tls://"];
+const SCHEMES: [&str; 2] = [PLAIN_SCHEME, SCHEME];
+
+/// The most that is read of an answer: words are short, and who sends without end is no ZooKeeper server.
+const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
 
 /// What was found at an address.
-enum Finding {
+pub(super) enum Finding {
     NotResolved,
     Refused(String),
     NoAnswer,
@@ -28,6 +33,7 @@ enum Finding {
     NotSecured,
     /// It was to be spoken to encrypted, and speaks without.
     Unsecured,
+    Closed,
     ZooKeeper(String),
     Other(String),
 }
@@ -92,14 +98,14 @@ fn check_address(address: &str) -> Result<(), &'static str> {
 /// The error for servers that gave no session.
 pub(super) async fn unreachable(
     servers: &str,
-    is_secure: bool,
+    is_secured: impl Fn(&str) -> bool,
     waited: Duration,
     last_error: Option<StoreError>,
 ) -> Error {
     let findings = join_all(servers.split(',').take(SERVERS_MAX).map(async |server| {
         let address = address(server);
         let finding = timeout(3 * LOOK_TIMEOUT, look(address)).await.unwrap_or(Finding::NoAnswer);
-        let finding = if is_secure && !server.starts_with(SCHEMES[0]) { secured(finding) } else { finding };
+        let finding = if is_secured(server) { secured(finding) } else { finding };
         (address.to_owned(), finding)
     }))
     .await;
@@ -120,7 +126,9 @@ fn describe(finding: &Finding) -> String {
         Finding::NotResolved => "the host name is unknown; check it".into(),
         Finding::Refused(reason) => format!("cannot connect ({reason}); is the server running, is the port right?"),
         Finding::NoAnswer => "no answer to a connection attempt; is a firewall in between?".into(),
-        Finding::Silent => "accepts connections but does not answer; does it expect TLS, or hang?".into(),
+        Finding::Silent | Finding::Closed => {
+            "accepts connections but does not answer; does it expect TLS, or hang?".into()
+        }
         Finding::NotSecured => {
             "accepts connections, but gave no encrypted one; is it the port for TLS, is its certificate from a known \
              authority and for this name, and does it accept this client's?"
@@ -137,10 +145,15 @@ fn describe(finding: &Finding) -> String {
 /// What a look without TLS found where there should be TLS.
 fn secured(finding: Finding) -> Finding {
     match finding {
-        Finding::Silent | Finding::Other(_) => Finding::NotSecured,
+        Finding::Silent | Finding::Closed | Finding::Other(_) => Finding::NotSecured,
         Finding::ZooKeeper(_) => Finding::Unsecured,
         other => other,
     }
+}
+
+/// The addresses of a connect string, without root and scheme.
+pub(super) fn addresses(servers: &str) -> impl Iterator<Item = &str> {
+    servers.split(',').map(address)
 }
 
 /// A server's address, without root and scheme.
@@ -155,35 +168,65 @@ fn port_of(address: &str) -> Option<&str> {
     after_host.rsplit_once(':').map(|(_, port)| port)
 }
 
-async fn look(address: &str) -> Finding {
-    let target = match port_of(address) {
+/// What a socket is opened to.
+pub(super) fn target(address: &str) -> String {
+    match port_of(address) {
         Some(_) => address.to_owned(),
         None => format!("{address}:{DEFAULT_PORT}"),
-    };
-    if tokio::net::lookup_host(&target).await.map_or(true, |mut found| found.next().is_none()) {
-        return Finding::NotResolved;
-    }
-    let mut stream = match timeout(LOOK_TIMEOUT, TcpStream::connect(&target)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Finding::Refused(error.to_string()),
-        Err(_) => return Finding::NoAnswer,
-    };
-    // Every ZooKeeper server answers to this word, be it with a refusal that names it.
-    let answer = timeout(LOOK_TIMEOUT, async {
-        stream.write_all(b"srvr").await.ok()?;
-        let mut answer = vec![0; 512];
-        let length = stream.read(&mut answer).await.ok()?;
-        answer.truncate(length);
-        Some(answer)
-    });
-    match answer.await {
-        Err(_) | Ok(None) => Finding::Silent,
-        Ok(Some(answer)) if answer.is_empty() => Finding::Silent,
-        Ok(Some(answer)) => judge(&answer),
     }
 }
 
-fn judge(answer: &[u8]) -> Finding {
+async fn look(address: &str) -> Finding {
+    // Every ZooKeeper server answers to this word, be it with a refusal that names it.
+    match ask(address, "srvr", LOOK_TIMEOUT, is_other).await {
+        Ok(answer) => judge(&answer),
+        Err(finding) => finding,
+    }
+}
+
+/// The answer to a four-letter word, or what was found instead of one. Each of the two steps has `patience`. Nothing is read
+/// behind what `is_enough`.
+pub(super) async fn ask(
+    address: &str,
+    word: &str,
+    patience: Duration,
+    is_enough: fn(&[u8]) -> bool,
+) -> Result<Vec<u8>, Finding> {
+    let target = target(address);
+    if tokio::net::lookup_host(&target).await.map_or(true, |mut found| found.next().is_none()) {
+        return Err(Finding::NotResolved);
+    }
+    let stream = match timeout(patience, TcpStream::connect(&target)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Finding::Refused(error.to_string())),
+        Err(_) => return Err(Finding::NoAnswer),
+    };
+    let (reader, mut writer) = stream.into_split();
+    let (mut reader, mut answer) = (reader.take(ANSWER_BYTES_MAX), Vec::new());
+    // What has come by then counts, and so it does if the connection breaks.
+    let ended = timeout(patience, async {
+        writer.write_all(word.as_bytes()).await?;
+        while reader.read_buf(&mut answer).await? > 0 {
+            if is_enough(&answer) {
+                break;
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    })
+    .await;
+    match (answer.is_empty(), ended) {
+        (false, _) => Ok(answer),
+        (true, Ok(_)) => Err(Finding::Closed),
+        (true, Err(_)) => Err(Finding::Silent),
+    }
+}
+
+/// Others than ZooKeeper may keep the connection open behind their first words.
+pub(super) fn is_other(answer: &[u8]) -> bool {
+    matches!(judge(answer), Finding::Other(_))
+}
+
+pub(super) fn judge(answer: &[u8]) -> Finding {
     let words: String = String::from_utf8_lossy(answer).chars().filter(|c| !c.is_control()).take(80).collect();
     let is_zookeeper = words.starts_with("Zookeeper version")
         || words.contains("not in the whitelist")

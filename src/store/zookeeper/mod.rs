@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod nodes;
+pub mod probe;
 mod session;
 mod states;
 mod tls;
@@ -27,6 +28,9 @@ use super::{OpenOptions, Store, StoreError, StoreErrorKind};
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, LossReason};
 use crate::lock::{Failover, Fencing, Guarantees, LossNotice, Order};
+
+/// What stands in front of a server that is not to be spoken to encrypted.
+const PLAIN_SCHEME: &str = "tcp://";
 
 /// The pause between two attempts to connect when one failed at once.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -151,8 +155,13 @@ impl ZooKeeper {
 }
 
 impl ZooKeeper {
+    /// Whether a server of the connect string, as written there, is spoken to encrypted.
+    fn is_secured(&self, server: &str) -> bool {
+        server.starts_with(tls::SCHEME) || self.tls.is_some() && !server.starts_with(PLAIN_SCHEME)
+    }
+
     async fn unreachable(&self, waited: Duration, last_error: Option<StoreError>) -> Error {
-        diagnosis::unreachable(&self.servers, self.tls.is_some(), waited, last_error).await
+        diagnosis::unreachable(&self.servers, |server| self.is_secured(server), waited, last_error).await
     }
 }
 
