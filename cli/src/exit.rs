@@ -148,6 +148,12 @@ pub(crate) fn explain(error: &dyn Error) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes());
 }
 
+/// Tells something that is no error on standard error.
+pub(crate) fn warn(what: std::fmt::Arguments<'_>) {
+    // If nobody can read it, nobody can be told of that.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("fairlock: {what}\n").as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

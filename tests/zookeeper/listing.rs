@@ -34,8 +34,8 @@ async fn a_subtree_that_may_not_be_read_is_told_and_the_rest_is_listed() {
 
 #[tokio::test]
 async fn a_list_costs_a_request_for_each_node_each_queue_and_each_holder() {
-    let proxy = proxy().await;
-    let locks = connect(proxy.address(), QUIET).await;
+    let (proxy, locks) = (proxy().await, connect(&server().await.address(), QUIET).await);
+    let looking = connect(&proxy.address(), QUIET).await;
     let path = unused_path();
     let mut held = vec![];
     for name in ["a", "b"] {
@@ -44,7 +44,7 @@ async fn a_list_costs_a_request_for_each_node_each_queue_and_each_holder() {
     let semaphore = locks.semaphore(&format!("{path}/c"), 3).expect("a path");
     let permit = semaphore.acquire().await.expect("room");
     let before = proxy.log().len();
-    let list = soon(locks.locks_below(&path)).await.expect("a list");
+    let list = soon(looking.locks_below(&path)).await.expect("a list");
     assert_eq!(list.locks.len(), 3);
     assert_eq!(list.locks[2].kind, LockKind::Semaphore { permits: Some(3) });
     let sent = proxy.log().split_off(before);

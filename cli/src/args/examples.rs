@@ -53,3 +53,33 @@ Examples:
   fairlock demo --connect zk1:2181,zk2:2181     on a real ensemble
   fairlock demo --plain | tee demo.log          one line per event
 ";
+
+pub(super) const LS: &str = "\
+Examples:
+  fairlock ls                                   everything below the root
+  fairlock ls /jobs --all                       also what nobody uses now
+  fairlock ls --watch                           for a screen on the wall
+  fairlock ls --json | jq '.locks[] | select(.waiting > 10) | .path'
+";
+
+pub(super) const QUEUE: &str = "\
+Examples:
+  fairlock queue /jobs/backup                   who holds it, who waits, since when
+  fairlock queue --watch --interval 200ms /jobs/backup
+  fairlock queue --json /jobs/backup | jq '.locks[].contenders[0].identity'
+  fairlock queue --watch --json /jobs/backup    one line for each change
+";
+
+pub(super) const REVOKE: &str = "\
+Examples:
+  fairlock revoke /jobs/backup --reason 'disk is full'
+  fairlock revoke --wait=30s /jobs/backup && ./deploy   once it was given back
+  fairlock revoke --wait /services/api                  until then
+";
+
+pub(super) const BREAK: &str = "\
+Examples:
+  fairlock queue /jobs/backup                           shows positions and nodes
+  fairlock break /jobs/backup lock-0000000012           asks before it does it
+  fairlock break --yes /jobs/backup lock-0000000012     for scripts: by node, since positions move
+";

@@ -286,7 +286,7 @@ async fn give_back(held: Held, voice: Voice) {
 }
 
 /// Ends the session, and with it whatever is left in a queue.
-async fn close(locks: &Fairlock) {
+pub(crate) async fn close(locks: &Fairlock) {
     // If no server can be told, it expires.
     let _ = tokio::time::timeout(END_PATIENCE, locks.close()).await;
 }
