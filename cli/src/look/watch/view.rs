@@ -59,7 +59,8 @@ impl View<'_> {
             top.push(Line { tone: Tone::Alert, text: clean(trouble) });
         }
         let is_framed = rows >= ROWS_FOR_FRAME;
-        let mut bottom = if rows >= ROWS_FOR_LOG && !self.log.is_empty() { self.log((rows / 3).min(LOG_ROWS_MAX)) } else { vec![] };
+        let mut bottom =
+            if rows >= ROWS_FOR_LOG && !self.log.is_empty() { self.log((rows / 3).min(LOG_ROWS_MAX)) } else { vec![] };
         if is_framed {
             let text = format!("q ends it; looks every {:?}; times are UTC", self.interval);
             bottom.push(Line { tone: Tone::Faint, text });
