@@ -46,10 +46,8 @@ async fn remove(args: &BreakArgs, locks: &Fairlock) -> Result<Exit, Failure> {
     let (info, contender) = find(args, locks).await?.map_err(failed)?;
     let member = Member::new(&contender, &kind_of(&info));
     let name = format!("{} ({})", member.node, member.who());
-    if !args.yes {
-        if !agreed(&args.lock, &member).await? {
-            return Err(failed(Unbroken::Declined(name)));
-        }
+    if !args.yes && !agreed(&args.lock, &member).await? {
+        return Err(failed(Unbroken::Declined(name)));
     }
     let is_removed = match info.kind {
         LockKind::Semaphore { permits } => {

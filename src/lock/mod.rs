@@ -20,7 +20,7 @@ pub use self::contenders::{Contender, Role};
 pub use self::conversion::NotConverted;
 pub use self::distributed::{DistributedLock, Failover, Fencing, Guarantees, HeldLock, LossNotice, Order};
 pub use self::guard::{Guard, Validity};
-pub use self::listing::{LockInfo, LockKind, LockList, Unreadable};
+pub use self::listing::{LockChange, LockInfo, LockKind, LockList, Unreadable};
 pub use self::mutex::Mutex;
 pub use self::rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use self::semaphore::{Permit, Semaphore};

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use fairlock::queue::Mode;
 use fairlock::{Error, Fairlock, LockInfo, LockKind, LockList, Role};
+use futures_util::FutureExt as _;
 
 use crate::bed::{Bed, client, eventually, soon};
 
@@ -161,4 +162,42 @@ async fn a_wide_and_deep_tree_is_walked_to_its_end() {
     let list = found(&bed.locks, "/").await;
     assert_eq!(list.locks.len(), 301);
     assert_eq!(list.locks[0].path.as_str(), deep);
+}
+
+#[tokio::test]
+async fn a_watched_lock_tells_of_who_comes_and_who_goes() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.mutex("/a").expect("a path");
+    let guard = lock.acquire().await.expect("free");
+    let semaphore = bed.locks.semaphore("/a", 2).expect("a path");
+    let permit = semaphore.acquire().await.expect("room");
+    // It gives its turn up in the background.
+    eventually(|| bed.memory.children("/a/_fairlock_turns").is_empty()).await;
+    let found = bed.locks.locks_at("/a").await.expect("a look");
+    let watch = async |at: usize| bed.locks.watch_lock(&found[at]).await.expect("a watch");
+
+    let (of_lock, of_semaphore) = (watch(0).await, watch(1).await);
+    guard.release().await.expect("released");
+    soon(of_lock.happened()).await;
+    assert!(of_semaphore.happened().now_or_never().is_none(), "nothing has happened there");
+    let of_semaphore = watch(1).await;
+    permit.release().await.expect("released");
+    soon(of_semaphore.happened()).await;
+    let of_lock = watch(0).await;
+    let guard = lock.acquire().await.expect("free");
+    soon(of_lock.happened()).await;
+    drop(guard);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_gone_has_nothing_to_watch_and_the_end_of_the_session_ends_a_watch() {
+    let bed = Bed::new().await;
+    drop(bed.locks.mutex("/a").expect("a path").acquire().await.expect("free"));
+    let found = bed.locks.locks_at("/a").await.expect("a look").remove(0);
+    let change = bed.locks.watch_lock(&found).await.expect("a watch");
+    bed.memory.expire(bed.memory.sessions()[0]);
+    soon(change.happened()).await;
+    bed.memory.delete_all("/a");
+    let change = bed.locks.watch_lock(&found).await.expect("nothing to watch is no error");
+    assert!(change.happened().now_or_never().is_none());
 }

@@ -13,11 +13,11 @@ pub(crate) struct LookArgs {
 
     /// Look again and again: a full-screen view, or a line for each change where standard output is no terminal
     ///
-    /// In the view, q ends it. What happened between two looks is not seen; a server that answers slowly is asked less often.
+    /// In the view, q ends it. What came and went between two looks is not seen; a long queue or a large tree is looked at less often.
     #[arg(short = 'W', long)]
     pub(crate) watch: bool,
 
-    /// How often to look
+    /// How often to look at least; at one lock also when somebody comes or goes
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration, requires = "watch")]
     pub(crate) interval: Duration,
 }

@@ -9,7 +9,7 @@ pub(crate) mod text;
 mod tree;
 mod watch;
 
-use fairlock::{Fairlock, LockInfo};
+use fairlock::{Fairlock, LockChange, LockInfo};
 
 pub(crate) use self::kind::Kind;
 pub(crate) use self::member::{Member, Mode};
@@ -82,6 +82,16 @@ impl Subject {
     }
 
     async fn look(&self, locks: &Fairlock) -> Result<Look, fairlock::Error> {
+        self.look_then_wait(locks, &mut None).await
+    }
+
+    /// Looks, having asked for news of whoever comes or goes afterwards if `changes` is there. Of a whole tree there are none: that
+    /// would be a watch for each lock.
+    async fn look_then_wait(
+        &self,
+        locks: &Fairlock,
+        changes: &mut Option<Vec<LockChange>>,
+    ) -> Result<Look, fairlock::Error> {
         match self {
             Subject::Tree { path, with_empty } => {
                 let list = locks.locks_below(path).await?;
@@ -94,6 +104,10 @@ impl Subject {
             Subject::Queue { path } => {
                 let mut seen = Vec::new();
                 for info in locks.locks_at(path).await? {
+                    // Before it is listed, so that nothing is missed.
+                    if let Some(changes) = changes {
+                        changes.push(locks.watch_lock(&info).await?);
+                    }
                     let contenders = locks.contenders_of(&info).await?;
                     seen.push(Seen::with_all(&info, &contenders));
                 }

@@ -23,7 +23,7 @@ pub(super) struct Event {
 pub(super) enum What {
     /// Somebody waits who did not.
     Entered { who: Member, ahead: usize },
-    /// Somebody holds who did not. `within_ms`: the hand-over took no longer, since at the look before somebody else held it.
+    /// Somebody holds who did not. `within_ms`: the hand-over took no longer, since until then somebody else held it.
     Granted { who: Member, within_ms: Option<u64> },
     /// A holder shares what it held alone.
     Downgraded { who: Member },
@@ -43,6 +43,14 @@ pub(super) struct Held {
     pub(super) since_unix_ms: u64,
     /// It held at the first look already, so for longer than this.
     pub(super) at_least: bool,
+}
+
+/// When a look was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct When {
+    pub(super) at_unix_ms: u64,
+    /// How long before that the first change was told that came after the look before; `None` if none was told.
+    pub(super) since_change_ms: Option<u64>,
 }
 
 /// The last look, and what of the earlier ones is still of use.
@@ -79,7 +87,8 @@ impl Sight {
     }
 
     /// Takes the next look, in which everybody was listed or only the holders; tells what has happened.
-    pub(super) fn take(&mut self, look: Look, at_unix_ms: u64, lists_waiters: bool) -> Vec<Event> {
+    pub(super) fn take(&mut self, look: Look, when: When, lists_waiters: bool) -> Vec<Event> {
+        let at_unix_ms = when.at_unix_ms;
         let mut events = Vec::new();
         let before = self.last.take();
         if let Some((before, before_at)) = &before {
@@ -88,6 +97,8 @@ impl Sight {
                 paths.insert((seen.path.as_str(), seen.kind.is_semaphore()));
             }
             let since_before = at_unix_ms.saturating_sub(*before_at);
+            // Until then all was as at the look before.
+            let since_before = when.since_change_ms.map_or(since_before, |since| since.min(since_before));
             let mut left = Vec::new();
             for (path, is_semaphore) in paths {
                 let find = |look: &'_ Look| -> Option<Seen> {

@@ -30,12 +30,16 @@ pub(in super::super) fn look(locks: &[Seen]) -> Look {
     Look { locks: locks.to_vec(), ..Look::default() }
 }
 
+pub(in super::super) fn when(at_unix_ms: u64) -> When {
+    When { at_unix_ms, since_change_ms: None }
+}
+
 /// What each look after the first tells; they are a second apart.
 fn told(looks: &[Look], lists_waiters: bool) -> Vec<What> {
     let mut sight = Sight::default();
     let mut events = Vec::new();
     for (at, look) in looks.iter().enumerate() {
-        events.extend(sight.take(look.clone(), 10_000 + 1_000 * at as u64, lists_waiters));
+        events.extend(sight.take(look.clone(), when(10_000 + 1_000 * at as u64), lists_waiters));
     }
     events.into_iter().map(|event| event.what).collect()
 }
@@ -147,10 +151,21 @@ fn another_number_of_permits_is_told() {
 fn how_long_somebody_has_held_is_counted_from_where_it_was_seen() {
     let mut sight = Sight::default();
     let (one, two) = (seen(&[member(1, true), member(2, false)]), seen(&[member(2, true)]));
-    sight.take(look(std::slice::from_ref(&one)), 1_000, QUEUE);
+    sight.take(look(std::slice::from_ref(&one)), when(1_000), QUEUE);
     assert_eq!(sight.held(&one, &member(1, true)), Some(Held { since_unix_ms: 1_000, at_least: true }));
     assert_eq!(sight.held(&one, &member(2, false)), None);
-    sight.take(look(std::slice::from_ref(&two)), 3_000, QUEUE);
+    sight.take(look(std::slice::from_ref(&two)), when(3_000), QUEUE);
     assert_eq!(sight.held(&two, &member(2, true)), Some(Held { since_unix_ms: 3_000, at_least: false }));
     assert_eq!(sight.held(&one, &member(1, true)), None, "forgotten");
+}
+
+#[test]
+fn a_hand_over_took_no_longer_than_since_the_first_change_was_told() {
+    for (since_change_ms, within) in [(Some(7), 7), (None, 1_000), (Some(5_000), 1_000)] {
+        let mut sight = Sight::default();
+        sight.take(look(&[seen(&[member(1, true), member(2, false)])]), when(1_000), QUEUE);
+        let events = sight.take(look(&[seen(&[member(2, true)])]), When { since_change_ms, ..when(2_000) }, QUEUE);
+        let granted = What::Granted { who: member(2, true), within_ms: Some(within) };
+        assert!(events.iter().any(|event| event.what == granted), "{events:?}");
+    }
 }

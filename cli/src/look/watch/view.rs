@@ -125,10 +125,10 @@ impl View<'_> {
     /// Everybody at the lock, below the heading.
     fn members(&self, columns: usize) -> Vec<(Tone, Vec<String>)> {
         let head: &[&str] = match columns {
-            ..COLUMNS_FOR_SOME => &["WHO"],
-            ..COLUMNS_FOR_MORE => &["POS", "AGE", "WHO"],
-            ..COLUMNS_FOR_ALL => &["POS", "ROLE", "MODE", "AGE", "HELD", "WHO"],
-            _ => &["POS", "ROLE", "MODE", "AGE", "HELD", "", "TOKEN", "SESSION", "WHO"],
+            0..COLUMNS_FOR_SOME => &["WHO"],
+            COLUMNS_FOR_SOME..COLUMNS_FOR_MORE => &["POS", "AGE", "WHO"],
+            COLUMNS_FOR_MORE..COLUMNS_FOR_ALL => &["POS", "ROLE", "MODE", "AGE", "HELD", "WHO"],
+            COLUMNS_FOR_ALL.. => &["POS", "ROLE", "MODE", "AGE", "HELD", "", "TOKEN", "SESSION", "WHO"],
         };
         let mut rows = vec![(Tone::Head, head.iter().map(|&cell| cell.to_owned()).collect())];
         let oldest =
@@ -171,9 +171,9 @@ impl View<'_> {
             locks.sort_by(|one, two| two.waiting.cmp(&one.waiting).then_with(|| one.path.cmp(&two.path)));
         }
         let shown: &[usize] = match columns {
-            ..COLUMNS_FOR_SOME => &[2, 0],
-            ..COLUMNS_FOR_MORE => &[0, 2, 4],
-            _ => &[0, 1, 2, 3, 4],
+            0..COLUMNS_FOR_SOME => &[2, 0],
+            COLUMNS_FOR_SOME..COLUMNS_FOR_MORE => &[0, 2, 4],
+            COLUMNS_FOR_MORE.. => &[0, 1, 2, 3, 4],
         };
         let pick = |row: [String; 5]| -> Vec<String> { shown.iter().map(|&column| row[column].clone()).collect() };
         let mut rows = vec![(Tone::Head, pick(tree::HEAD.map(str::to_owned)))];

@@ -1,6 +1,6 @@
 //! The view at many sizes, of little and of much.
 
-use super::super::changes::tests::{look, member, seen};
+use super::super::changes::tests::{look, member, seen, when};
 use super::*;
 
 const SIZES: [(usize, usize); 9] = [(80, 24), (40, 10), (20, 5), (200, 60), (1, 1), (3, 2), (0, 0), (60, 8), (500, 3)];
@@ -18,7 +18,7 @@ fn shown(subject: &Subject, looks: &[Look], trouble: Option<&str>, size: (usize,
     let (mut sight, mut log) = (Sight::default(), VecDeque::new());
     let mut now_unix_ms = 10_000;
     for look in looks {
-        log.extend(sight.take(look.clone(), now_unix_ms, matches!(subject, Subject::Queue { .. })));
+        log.extend(sight.take(look.clone(), when(now_unix_ms), matches!(subject, Subject::Queue { .. })));
         now_unix_ms += 1_000;
     }
     let interval = Duration::from_secs(1);

@@ -78,7 +78,7 @@ fn name(what: &What) -> &'static str {
 }
 
 fn seconds(millis: u64) -> String {
-    format!("{}.{}s", millis / 1_000, millis % 1_000 / 100)
+    if millis < 1_000 { format!("{millis}ms") } else { format!("{}.{}s", millis / 1_000, millis % 1_000 / 100) }
 }
 
 fn number(permits: Option<u32>) -> String {
