@@ -12,14 +12,14 @@ pub(super) fn words(what: &What, now_unix_ms: u64) -> String {
         What::Entered { who, ahead: 0 } => format!("{} waits, as the next", who.who()),
         What::Entered { who, ahead } => format!("{} waits, {ahead} ahead of it", who.who()),
         What::Granted { who, within_ms } => {
-            let waited = who.age_ms(now_unix_ms).map(|age| format!(" {} after it came", span(age))).unwrap_or_default();
-            let within =
-                within_ms.map(|within| format!(", handed over within {}", seconds(within))).unwrap_or_default();
+            let waited =
+                who.age_ms(now_unix_ms).map(|age| format!(" {} after it came", brief(age))).unwrap_or_default();
+            let within = within_ms.map(|within| format!(", handed over within {}", brief(within))).unwrap_or_default();
             format!("{} holds it{waited}{within}", who.who())
         }
         What::Downgraded { who } => format!("{} shares it from now on", who.who()),
         What::Left { who, held_ms: Some(held) } => {
-            format!("{} left, was seen to hold it for {}", who.who(), span(*held))
+            format!("{} left, was seen to hold it for {}", who.who(), brief(*held))
         }
         What::Left { who, held_ms: None } => format!("{} left without holding it", who.who()),
         What::SessionLeft { session, nodes } => {
@@ -77,8 +77,13 @@ fn name(what: &What) -> &'static str {
     }
 }
 
-fn seconds(millis: u64) -> String {
-    if millis < 1_000 { format!("{millis}ms") } else { format!("{}.{}s", millis / 1_000, millis % 1_000 / 100) }
+/// A time that may be short.
+fn brief(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..10_000 => format!("{}.{}s", millis / 1_000, millis % 1_000 / 100),
+        10_000.. => span(millis),
+    }
 }
 
 fn number(permits: Option<u32>) -> String {
@@ -98,7 +103,8 @@ mod tests {
         assert!(granted.starts_with("1970-01-01T00:01:01.000Z /a\u{fffd} app-1@"), "{granted}");
         assert!(granted.ends_with("holds it 1m00s after it came, handed over within 1.2s"), "{granted}");
         assert!(
-            of(What::Left { who: member(1, true), held_ms: Some(2_000) }).ends_with("left, was seen to hold it for 2s")
+            of(What::Left { who: member(1, true), held_ms: Some(2_000) })
+                .ends_with("left, was seen to hold it for 2.0s")
         );
         assert!(of(What::Permits { from: None, to: Some(3) }).ends_with("3 permits, were ?"));
     }
