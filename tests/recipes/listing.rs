@@ -201,3 +201,14 @@ async fn a_lock_that_is_gone_has_nothing_to_watch_and_the_end_of_the_session_end
     let change = bed.locks.watch_lock(&found).await.expect("nothing to watch is no error");
     assert!(change.happened().now_or_never().is_none());
 }
+
+#[tokio::test]
+async fn a_tree_that_is_too_large_is_listed_in_part_and_says_so() {
+    let bed = Bed::new().await;
+    for number in 0..100_000 {
+        bed.memory.create(&format!("/wide/{number}"), "");
+    }
+    let list = bed.locks.locks_below("/wide").await.expect("a list");
+    assert!(list.is_cut);
+    assert!(!found(&bed.locks, "/wide/1").await.is_cut);
+}

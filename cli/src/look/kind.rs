@@ -49,6 +49,14 @@ impl Kind {
         matches!(self, Kind::Semaphore(_))
     }
 
+    /// What a leader has told the others, if that is text.
+    pub(super) fn leaders_words(&self) -> Option<&str> {
+        match self {
+            Kind::Election(leader) => leader["payload"].as_str().filter(|payload| !payload.is_empty()),
+            _ => None,
+        }
+    }
+
     /// What only this kind has.
     pub(super) fn describe(&self, document: &mut Value) {
         match self {

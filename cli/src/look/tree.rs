@@ -11,6 +11,8 @@ use crate::settings::Settings;
 
 /// How many holders of one lock are named.
 const NAMED_MAX: usize = 3;
+/// How much is shown of what a leader has told.
+const PAYLOAD_COLUMNS_MAX: usize = 60;
 
 /// Runs the command.
 pub(crate) async fn run(args: LsArgs, settings: Settings) -> Result<Exit, Failure> {
@@ -61,8 +63,10 @@ pub(super) fn row(seen: &Seen, now_unix_ms: u64) -> [String; 5] {
 
 fn held_by(seen: &Seen) -> String {
     let all: Vec<_> = seen.holders().map(super::Member::who).collect();
+    let told = seen.kind.leaders_words().map(|words| format!(" ({})", cut(&clean(words), PAYLOAD_COLUMNS_MAX)));
     match all.len() {
         0 => "-".to_owned(),
+        1 if told.is_some() => all[0].clone() + &told.unwrap_or_default(),
         1..=NAMED_MAX => all.join(", "),
         number => format!("{}, and {} more", all[..NAMED_MAX].join(", "), number - NAMED_MAX),
     }

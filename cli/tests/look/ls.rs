@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::json;
 
-use crate::bed::{Outcome, PROGRAM, client, create, expect, run, run_json, start, unused_path, wait_for_contenders};
+use crate::bed::{
+    Outcome, PROGRAM, address, client, create, expect, run, run_json, start, unused_path, wait_for_contenders,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_is_one_line_with_its_holders_and_how_many_wait() -> Outcome {
@@ -34,6 +36,7 @@ async fn each_kind_is_one_line_with_its_holders_and_how_many_wait() -> Outcome {
     ] {
         assert!(line.starts_with(&starts) && line.contains(waiting) && line.contains(&holder.to_string()), "{table}");
     }
+    assert!(lines[4].ends_with(" (http://two)"), "{table}");
     assert!(lines[2].ends_with(&format!("{}, {}", one.identity(), two.identity())), "{table}");
     let kinds: Vec<_> = lines.iter().map(|line| line.find("lock").or(line.find("semaphore"))).collect();
     assert!(kinds[1] < kinds[2], "columns are aligned: {table}");
@@ -97,6 +100,34 @@ async fn what_others_have_written_reaches_no_terminal() -> Outcome {
     }
     let (table, _) = run(0, &["ls", &path]).await?;
     assert!(table.contains("a\u{fffd}b@") && table.contains("unknown, no session"), "{table}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_is_told_and_has_a_code_of_its_own() -> Outcome {
+    let (path, locks) = (unused_path(), client("one").await);
+    let _open = locks.mutex(&format!("{path}/open"))?.acquire().await?;
+    let private = fairlock::Fairlock::builder()
+        .credentials("digest", "user:secret")
+        .access(fairlock::store::zookeeper::Access::CreatorOnly)
+        .connect(&address().await)
+        .await?;
+    let closed = format!("{path}/closed");
+    let _guard = private.mutex(&closed)?.acquire().await?;
+    let (table, told) = run(0, &["ls", &path]).await?;
+    assert!(table.contains(&format!("{path}/open")) && !table.contains(&closed), "{table}");
+    assert!(told.starts_with(&format!("fairlock: {closed}: no permission")), "{told}");
+    let document = run_json(&["ls", "--json", &path]).await?;
+    assert_eq!(document["unreadable"][0]["path"], json!(closed));
+    for args in [&["ls", &closed][..], &["queue", &closed], &["revoke", &closed], &["break", "--yes", &closed, "0"]] {
+        let (stdout, told) = run(77, args).await?;
+        assert!(stdout.is_empty() && told.contains("no permission"), "{args:?}: {told}");
+    }
+    let file = std::env::temp_dir().join(format!("fairlock-look-{}", std::process::id()));
+    std::fs::write(&file, "digest user:secret\n")?;
+    let (table, _) = run(0, &["ls", "--auth-file", &file.to_string_lossy(), &path]).await?;
+    std::fs::remove_file(&file)?;
+    assert!(table.contains(&closed), "{table}");
     Ok(())
 }
 

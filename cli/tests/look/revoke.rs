@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bed::{Outcome, client, run, unused_path};
+use crate::bed::{Outcome, client, run, start, unused_path, wait_for_contenders};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_holder_is_told_why_and_its_answer_is_passed_on() -> Outcome {
@@ -59,6 +59,18 @@ async fn silence_is_told_and_is_no_failure() -> Outcome {
     let (told, why) = run(0, &["revoke", &path]).await?;
     assert!(told.starts_with("asked worker@"), "{told}");
     assert!(why.starts_with("fairlock: no answer within 5s"), "{why}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_yields_is_ended() -> Outcome {
+    let (path, locks) = (unused_path(), client("observer").await);
+    let held = start(&["run", "--yield-on-request", "--identity", "worker", &path, "--", "sleep", "1000"]).await?;
+    wait_for_contenders(&locks, &path, 1).await;
+    let (told, _) = run(0, &["revoke", "--wait", &path]).await?;
+    assert!(told.contains("asked worker@") && told.ends_with("has given it back\n"), "{told}");
+    let output = tokio::task::spawn_blocking(move || held.wait_with_output()).await??;
+    assert_eq!(output.status.code(), Some(75));
     Ok(())
 }
 

@@ -62,7 +62,8 @@ impl View<'_> {
         let mut bottom =
             if rows >= ROWS_FOR_LOG && !self.log.is_empty() { self.log((rows / 3).min(LOG_ROWS_MAX)) } else { vec![] };
         if is_framed {
-            let text = format!("q ends it; looks every {:?}; times are UTC", self.interval);
+            let least = if matches!(self.subject, Subject::Queue { .. }) { "at least " } else { "" };
+            let text = format!("q ends it; looks {least}every {:?}; times are UTC", self.interval);
             bottom.push(Line { tone: Tone::Faint, text });
         }
         let room = rows.saturating_sub(top.len() + bottom.len());

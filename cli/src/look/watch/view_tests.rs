@@ -58,7 +58,7 @@ fn an_ordinary_terminal_shows_everybody_and_what_has_happened() {
     let events = lines.iter().position(|line| line == "EVENTS").expect("a log");
     assert!(lines[events + 1].contains("app-0@") && lines[events + 1].contains("left, was seen to hold it for 1.0s"));
     assert!(lines[events + 2].contains("app-1@") && lines[events + 2].contains("handed over within 1.0s"));
-    assert!(lines[23].starts_with("q ends it; looks every 1s"));
+    assert!(lines[23].starts_with("q ends it; looks at least every 1s"));
 }
 
 #[test]
