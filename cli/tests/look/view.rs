@@ -1,9 +1,9 @@
 //! `--watch` on a terminal: the view on its other screen.
 
-use fairlock_testcontainers::{Direction, Proxy};
+use fairlock_testcontainers::{Close, Direction, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bed::{Outcome, address, client, create, unused_path, wait_for_contenders};
+use crate::bed::{Outcome, address, client, create, run, unused_path, wait_for_contenders};
 use crate::terminal::Terminal;
 
 const QUICK: [&str; 3] = ["--watch", "--interval", "50ms"];
@@ -170,6 +170,52 @@ async fn trouble_with_the_servers_is_shown_and_passes() -> Outcome {
     terminal.press("q")?;
     assert_eq!(terminal.finish()?, 0);
     assert_restored(&terminal);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_are_gone_for_longer_than_the_session_are_seen_again() -> Outcome {
+    let (path, one) = (unused_path(), client("one").await);
+    let guard = one.mutex(&path)?.acquire().await?;
+    let proxy = Proxy::start(address().await).await?;
+    let mut args = args("queue", &path);
+    args.extend(["--session-timeout", "1s", "--connect-timeout", "1s"]);
+    let mut terminal = Terminal::run_at(&proxy.address(), (100, 24), &[], &args)?;
+    terminal.until_shown("one@")?;
+    proxy.refuse(true);
+    proxy.cut(Close::Fin);
+    // The session has ended, and another one cannot be opened.
+    tokio::task::block_in_place(|| terminal.until_shown("no session with 127.0.0.1"))?;
+    assert!(terminal.contents().contains("one@"), "what was seen last stays: {}", terminal.contents());
+    proxy.refuse(false);
+    tokio::task::block_in_place(|| terminal.read_until(|screen| !screen.contents().contains("TROUBLE")))?;
+    guard.release().await?;
+    terminal.until_shown("nobody holds or waits")?;
+    terminal.press("q")?;
+    assert_eq!(terminal.finish()?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_long_queue_the_first_are_shown() -> Outcome {
+    let (path, one) = (unused_path(), client("one").await);
+    let lock = one.mutex(&path)?;
+    let _guard = lock.acquire().await?;
+    let waiting: Vec<_> = (0..300)
+        .map(|_| {
+            let lock = lock.clone();
+            tokio::spawn(async move { lock.acquire().await })
+        })
+        .collect();
+    wait_for_contenders(&one, &path, 301).await;
+    let (table, _) = run(0, &["queue", &path]).await?;
+    assert_eq!(table.lines().count(), 303);
+    let mut terminal = Terminal::run(40, 10, &[], &args("queue", &path)).await?;
+    terminal.until_shown("... and ")?;
+    assert!(terminal.contents().contains(" 1+300"), "{}", terminal.contents());
+    terminal.press("q")?;
+    assert_eq!(terminal.finish()?, 0);
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }
 

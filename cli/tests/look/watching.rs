@@ -1,12 +1,13 @@
 //! `--watch` where standard output is no terminal.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdout, Stdio};
 
+use fairlock_testcontainers::{Close, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::bed::{Outcome, client, start, unused_path, wait_for_contenders};
+use crate::bed::{Outcome, address, client, program, start, unused_path, wait_for_contenders};
 
 /// The program, and its lines as they come.
 struct Watching {
@@ -118,5 +119,33 @@ async fn a_reader_that_has_seen_enough_ends_it_without_an_error() -> Outcome {
     let _guard = one.mutex(&path)?.acquire().await?;
     let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await??;
     assert_eq!((output.status.code(), String::from_utf8(output.stderr)?), (Some(0), String::new()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_with_the_servers_is_told_on_standard_error_and_so_is_its_end() -> Outcome {
+    let (path, one) = (unused_path(), client("one").await);
+    let proxy = Proxy::start(address().await).await?;
+    let mut child = program(&proxy.address(), &["queue", "--watch", "--json", "--interval", "50ms", &path])
+        .args(["--session-timeout", "1s", "--connect-timeout", "1s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
+    let mut told = BufReader::new(child.stderr.take().ok_or("no pipe")?).lines();
+    let mut next = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
+        tokio::task::block_in_place(|| lines.next()).unwrap_or_else(|| Err(std::io::ErrorKind::UnexpectedEof.into()))
+    };
+    assert!(next(&mut lines)?.contains(r#""event":"look""#));
+    proxy.refuse(true);
+    proxy.cut(Close::Fin);
+    let error = next(&mut told)?;
+    assert!(error.starts_with("fairlock: ") && error.ends_with("; looking again"), "{error}");
+    proxy.refuse(false);
+    while next(&mut told)? != "fairlock: the servers can be seen again" {}
+    let _guard = one.mutex(&path)?.acquire().await?;
+    assert!(next(&mut lines)?.contains(r#""event":"granted""#));
+    kill_process(Pid::from_child(&child), Signal::TERM)?;
+    assert_eq!(child.wait()?.code(), Some(143));
     Ok(())
 }
