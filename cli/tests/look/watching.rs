@@ -133,7 +133,7 @@ async fn trouble_with_the_servers_is_told_on_standard_error_and_so_is_its_end() 
         .spawn()?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
     let mut told = BufReader::new(child.stderr.take().ok_or("no pipe")?).lines();
-    let mut next = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
+    let next = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
         tokio::task::block_in_place(|| lines.next()).unwrap_or_else(|| Err(std::io::ErrorKind::UnexpectedEof.into()))
     };
     assert!(next(&mut lines)?.contains(r#""event":"look""#));
