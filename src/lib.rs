@@ -61,8 +61,8 @@ pub use self::driver::Progress;
 pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
     AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
-    LossNotice, Mutex, NotConverted, Order, Permit, ProgressReceiver, ReadGuard, Role, RwLock, Semaphore, Transaction,
-    Validity, WriteGuard,
+    LockChange, LockInfo, LockKind, LockList, LossNotice, Mutex, NotConverted, Order, Permit, ProgressReceiver,
+    ReadGuard, Role, RwLock, Semaphore, Transaction, Unreadable, Validity, WriteGuard,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};

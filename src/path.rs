@@ -57,6 +57,11 @@ impl LockPath {
         LockPath(format!("{}/{QUEUE_NAME}_leader", self.0).into())
     }
 
+    /// The path of something directly below; `parent` is `None` for the root.
+    pub(crate) fn below(parent: Option<&LockPath>, name: &str) -> Result<Self, Error> {
+        Self::new(&format!("{}/{name}", parent.map_or("", LockPath::as_str)))
+    }
+
     /// Where a holder is asked to release the lock.
     pub(crate) fn release_requests(&self) -> LockPath {
         LockPath(format!("{}/{QUEUE_NAME}_requests", self.0).into())

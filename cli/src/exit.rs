@@ -43,7 +43,7 @@ const TABLE: [(Exit, u8, &str); 13] = [
     (Exit::Usage, 64, "the arguments are wrong"),
     (Exit::CannotConnect, 69, "no server could be reached"),
     (Exit::Other, 70, "another error, told on standard error"),
-    (Exit::LockLost, 75, "the lock was lost, and the command was ended"),
+    (Exit::LockLost, 75, "the lock was lost or given up (--max-hold, --yield-on-request), and the command was ended"),
     (Exit::NoPermission, 77, "the servers do not permit it"),
     (Exit::WrongConfig, 78, "the configuration is wrong"),
     (Exit::CannotExecute, 126, "the command cannot be executed"),
@@ -150,6 +150,12 @@ pub(crate) fn explain(error: &dyn Error) {
     }
     // If nobody can read it, the exit code still tells.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes());
+}
+
+/// Tells something that is no error on standard error.
+pub(crate) fn warn(what: std::fmt::Arguments<'_>) {
+    // If nobody can read it, nobody can be told of that.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("fairlock: {what}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -13,6 +13,10 @@ mod json;
 mod run;
 mod settings;
 
+mod breaking;
+mod look;
+mod revoke;
+
 use std::process::ExitCode;
 
 use self::args::{Args, Command};
@@ -64,5 +68,21 @@ async fn perform(args: Args) -> Result<Exit, Failure> {
             doctor::run(&args, &settings).await
         }
         Command::Bench(args) => bench::run(args).await,
+        Command::Ls(args) => {
+            let settings = Settings::read(&args.connection)?;
+            look::ls(args, settings).await
+        }
+        Command::Queue(args) => {
+            let settings = Settings::read(&args.connection)?;
+            look::queue(args, settings).await
+        }
+        Command::Revoke(args) => {
+            let settings = Settings::read(&args.connection)?;
+            revoke::run(args, settings).await
+        }
+        Command::Break(args) => {
+            let settings = Settings::read(&args.connection)?;
+            breaking::run(args, settings).await
+        }
     }
 }

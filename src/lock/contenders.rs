@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use crate::path::QueuePath;
 use crate::queue::{Sequence, sort_children};
 use crate::session::Session;
@@ -12,6 +15,9 @@ use crate::token::FencingToken;
 
 /// The pause before a connection that broke is tried again.
 const BARRIER_PAUSE: Duration = Duration::from_millis(20);
+
+/// How many nodes are looked at side by side: a long queue takes long, but nobody else's requests wait behind all of it.
+pub(super) const LOOKS_MAX: usize = 16;
 
 /// Somebody who holds or waits for a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub struct Contender {
     /// Its fencing token, should it be granted. Of one that was downgraded, it is that of its new node, and higher.
     pub token: FencingToken,
     /// What tells its node from all that ever had its name.
-    node_token: FencingToken,
+    pub(super) node_token: FencingToken,
     /// The session that owns its node.
     pub session: Option<SessionId>,
     /// Who it is; `None` if its node holds no ticket of this library or may not be read.
@@ -112,7 +118,7 @@ pub(super) async fn list_room(
     Ok(contenders)
 }
 
-fn contender(position: usize, holds: bool, sequence: Sequence, node: &Node) -> Contender {
+pub(super) fn contender(position: usize, holds: bool, sequence: Sequence, node: &Node) -> Contender {
     let ticket = Ticket::parse(&node.data);
     Contender {
         position,
@@ -132,16 +138,12 @@ async fn nodes(session: &Session, queue: &QueuePath) -> Result<Vec<(Sequence, No
         Err(error) if error.kind() == StoreErrorKind::NoNode => return Ok(vec![]),
         Err(error) => return Err(error),
     };
-    let mut nodes = Vec::new();
-    for sequence in sort_children(&names).contenders {
+    let looks = sort_children(&names).contenders.into_iter().map(|sequence| async move {
         let name = sequence.node_name();
-        let node = match session.read_surely(|| session.store().inspect(queue, &name)).await {
-            Ok(Some(node)) => node,
-            // It left since.
-            Ok(None) => continue,
-            Err(error) => return Err(error),
-        };
-        nodes.push((sequence, node));
-    }
-    Ok(nodes)
+        let node = session.read_surely(|| session.store().inspect(queue, &name)).await?;
+        // `None`: it left since.
+        Ok(node.map(|node| (sequence, node)))
+    });
+    let nodes = stream::iter(looks).buffered(LOOKS_MAX).try_filter_map(|node| future::ready(Ok(node)));
+    nodes.try_collect().await
 }

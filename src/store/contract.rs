@@ -3,6 +3,7 @@
 //! Each check is an async function over a [`Harness`], and panics with what was violated. [`check_all`] runs all of
 //! them. The queue protocol's safety rests on exactly these properties (docs/PROTOCOL.md, "What a store promises").
 
+pub mod children;
 pub mod members;
 pub mod replace;
 pub mod values;
@@ -59,6 +60,7 @@ pub async fn check_all(harness: &dyn Harness) {
     a_closed_session_has_ended(harness).await;
     a_session_that_was_given_up_says_why(harness).await;
     touching_and_barriers_succeed(harness).await;
+    children::check_all(harness).await;
     members::check_all(harness).await;
     replace::check_all(harness).await;
     values::check_all(harness).await;

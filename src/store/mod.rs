@@ -183,6 +183,13 @@ pub trait Session: Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::Ended`] it may have been executed.
     async fn write_value(&self, path: &LockPath, data: &[u8], expected: Expected) -> Result<i32, StoreError>;
 
+    /// Lists the names of all nodes directly below a path, or below the root for `None`, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NoNode`] if there is nothing at the path.
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError>;
+
     /// Takes the session for ended, for this reason, without waiting for anybody's word. If it lives after all, its
     /// nodes vanish as soon as the store has noticed.
     fn give_up(&self, reason: LossReason);

@@ -8,6 +8,7 @@ mod distributed;
 mod election;
 mod folded;
 mod hold_limit;
+mod listing;
 mod multi;
 mod on_memory;
 #[path = "../recipe_contract/mod.rs"]

@@ -12,6 +12,7 @@ mod crashes;
 mod ensemble;
 mod facts;
 mod link_delay;
+mod listing;
 mod loss;
 mod lost_replies;
 mod on_server;

@@ -69,3 +69,33 @@ Examples:
   fairlock bench --clients 20 --contenders 20 --duration 1m      twenty sessions that want one lock
   fairlock bench --locks 50 --contenders 2 --hold 5ms --json     many locks, each held for five milliseconds
 ";
+
+pub(super) const LS: &str = "\
+Examples:
+  fairlock ls                                   everything below the root
+  fairlock ls /jobs --all                       also what nobody uses now
+  fairlock ls --watch                           for a screen on the wall
+  fairlock ls --json | jq '.locks[] | select(.waiting > 10) | .path'
+";
+
+pub(super) const QUEUE: &str = "\
+Examples:
+  fairlock queue /jobs/backup                   who holds it, who waits, since when
+  fairlock queue --watch --interval 200ms /jobs/backup
+  fairlock queue --json /jobs/backup | jq '.locks[].contenders[0].identity'
+  fairlock queue --watch --json /jobs/backup    one line for each change
+";
+
+pub(super) const REVOKE: &str = "\
+Examples:
+  fairlock revoke /jobs/backup --reason 'disk is full'
+  fairlock revoke --wait=30s /jobs/backup && ./deploy   once it was given back
+  fairlock revoke --wait /services/api                  until then
+";
+
+pub(super) const BREAK: &str = "\
+Examples:
+  fairlock queue /jobs/backup                           shows positions and nodes
+  fairlock break /jobs/backup lock-0000000012           asks before it does it
+  fairlock break --yes /jobs/backup lock-0000000012     for scripts: by node, since positions move
+";

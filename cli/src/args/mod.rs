@@ -7,6 +7,9 @@ mod examples;
 mod run;
 pub(crate) mod values;
 
+mod force;
+mod look;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind}
 pub(crate) use self::bench::BenchArgs;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::doctor::DoctorArgs;
+pub(crate) use self::force::{BreakArgs, RevokeArgs};
+pub(crate) use self::look::{LookArgs, LsArgs, QueueArgs};
 pub(crate) use self::run::{CommandArgs, ElectArgs, RunArgs};
 use crate::exit::{self, Exit};
 
@@ -98,6 +103,39 @@ pub(crate) enum Command {
     /// Everything lies in a directory of its own, which is removed at the end, also after Ctrl-C.
     #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
+
+    /// List the locks, semaphores and elections below a path: who holds them, how many wait.
+    ///
+    /// Visits every node below the path, and reads each lock's queue. What may not be read is told on standard error, and the rest is
+    /// listed. A lock that nobody has used for about a minute is not there any more; a semaphore and an election stay.
+    #[command(after_help = examples::LS)]
+    Ls(LsArgs),
+
+    /// List who holds a lock and who waits for it, in their order.
+    ///
+    /// For a lock, a semaphore or an election, whichever is at the path. Nobody there is no error. The age is counted from when each
+    /// has entered, by its own clock.
+    #[command(after_help = examples::QUEUE)]
+    Queue(QueueArgs),
+
+    /// Ask the holder of a lock to give it back.
+    ///
+    /// Nothing is forced: the holder may give it back, or go on. `fairlock run --yield-on-request` and `fairlock elect` end their
+    /// command then. Waits a few seconds for an answer, and tells it. Only a lock that is held alone, or a leader, can be asked.
+    ///
+    /// The code is 1 if nobody holds the lock, or if it was not given back in the time of --wait.
+    #[command(after_help = examples::REVOKE)]
+    Revoke(RevokeArgs),
+
+    /// Remove a holder or a waiter from a lock by force.
+    ///
+    /// The next one is granted at once. A holder that is removed is told that it has lost its lock; if it is cut off or paused it is
+    /// told too late, and may go on working: only what checks the fencing token is safe from it then. Ask first (fairlock revoke).
+    ///
+    /// Shows who it is and asks, on a terminal; elsewhere --yes is needed. It removes the one that was shown and nobody else: if that one
+    /// is gone when you answer, nothing is done, and the code is 1.
+    #[command(after_help = examples::BREAK)]
+    Break(BreakArgs),
 }
 
 #[derive(Debug, clap::Args)]

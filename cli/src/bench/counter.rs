@@ -104,6 +104,10 @@ impl Session for CountedSession {
         self.counted().survey(queue).await
     }
 
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError> {
+        self.counted().children(path).await
+    }
+
     async fn find_own(&self, queue: &QueuePath, ticket: &[u8]) -> Result<Vec<OwnNode>, StoreError> {
         self.counted().find_own(queue, ticket).await
     }

@@ -165,6 +165,10 @@ impl Session for TappedSession {
         self.session.write_value(path, data, expected).await
     }
 
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError> {
+        self.session.children(path).await
+    }
+
     fn give_up(&self, reason: LossReason) {
         self.session.give_up(reason);
     }

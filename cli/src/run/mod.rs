@@ -28,9 +28,9 @@ use self::supervise::{Ended, Job};
 use self::watchdog::Watchdog;
 use crate::args::{CommandArgs, RunArgs};
 use crate::exit::{Exit, Failure};
-use crate::settings::{Origin, Settings};
+use crate::settings::{self, Origin, Settings};
 
-/// How long the lock's return is waited for, and how long the session's end. What is not done by then ends with the session.
+/// How long the lock's return is waited for. If it is not certain by then, the lock goes back with the session.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 /// The grace is this part of the session timeout, and may be that part of it.
 const GRACE_PART: u32 = 5;
@@ -289,8 +289,7 @@ async fn give_back(held: Held, voice: Voice) {
 /// Ends the session, and with it whatever is left in a queue.
 async fn close(locks: &Fairlock, voice: Voice) {
     let started = Instant::now();
-    // If no server can be told, it expires.
-    if tokio::time::timeout(END_PATIENCE, locks.close()).await.is_ok() {
+    if settings::close(locks).await {
         voice.say(format_args!("session closed in {:.1?}", started.elapsed()));
     }
 }

@@ -21,6 +21,7 @@ use crate::exit::{Exit, Failure};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The name of each setting in the environment.
 mod variable {
@@ -166,6 +167,11 @@ impl Settings {
     pub(crate) async fn open(&self, owner: &str) -> Result<Fairlock, Failure> {
         Ok(self.builder(owner)?.connect(&self.connect_string()?).await?)
     }
+}
+
+/// Ends the session; whether that was certain in time. If no server can be told, it expires.
+pub(crate) async fn close(locks: &Fairlock) -> bool {
+    tokio::time::timeout(CLOSE_PATIENCE, locks.close()).await.is_ok()
 }
 
 /// Where values are looked for behind the flags.

@@ -53,7 +53,7 @@ impl Leader {
     }
 
     /// What a record says; `None` if it says nothing that this library wrote.
-    pub(super) fn parse(data: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(data: &[u8]) -> Option<Self> {
         let end = data.iter().position(|&byte| byte == b'\n')?;
         let (line, payload) = (&data[..end], data.get(end + 1..)?);
         let line: Line = serde_json::from_slice(line).ok()?;
@@ -64,6 +64,11 @@ impl Leader {
         let sequence = Sequence::of_node(&line.node)?;
         let node = OwnNode { sequence, token: FencingToken::from(line.node_token.unwrap_or(line.token)) };
         Some(Self::new(node, FencingToken::from(line.token), line.leader, payload.to_vec()))
+    }
+
+    /// Whether it leads by the node with this token.
+    pub(crate) fn leads_by(&self, node_token: FencingToken) -> bool {
+        self.node_token == node_token
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

@@ -81,6 +81,8 @@ pub enum Request {
     WatchValue,
     /// [`Session::write_value`](super::Session::write_value).
     WriteValue,
+    /// [`Session::children`](super::Session::children).
+    Children,
 }
 
 /// What happens to a request.

@@ -247,6 +247,14 @@ impl Session for MemorySession {
         .await
     }
 
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError> {
+        self.request(Request::Children, |tree| match path {
+            Some(path) => tree.children(path.as_str()).ok_or_else(|| StoreErrorKind::NoNode.into()),
+            None => Ok(tree.children_of_root()),
+        })
+        .await
+    }
+
     fn give_up(&self, reason: LossReason) {
         self.memory.tree().end_session(self.id, reason);
     }

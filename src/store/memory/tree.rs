@@ -142,6 +142,16 @@ impl Tree {
         self.nodes.get(path).map(|node| node.children.iter().cloned().collect())
     }
 
+    /// The root itself is no node.
+    pub(super) fn children_of_root(&self) -> Vec<String> {
+        self.nodes
+            .keys()
+            .filter_map(|path| path.strip_prefix('/'))
+            .filter(|name| !name.contains('/'))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Creates an ephemeral numbered node; tells its number, its zxid and whether it has siblings.
     pub(super) fn create_numbered(
         &mut self,

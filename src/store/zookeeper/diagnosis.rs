@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::error::Error;
 use super::PLAIN_SCHEME;
 use super::tls::SCHEME;
+use crate::error::Error;
 use crate::path::check_components;
 use crate::store::StoreError;
 

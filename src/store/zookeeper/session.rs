@@ -349,6 +349,10 @@ impl Session for ZooKeeperSession {
         values::write(&self.client()?, &self.access.acls(), path, data, expected).await
     }
 
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError> {
+        self.client()?.list_children(path.map_or("/", LockPath::as_str)).await.map_err(store_error)
+    }
+
     fn give_up(&self, reason: LossReason) {
         end(&self.states, reason);
         // Without it, nothing is sent any more that would keep the session alive.

@@ -39,6 +39,7 @@ pub(super) enum Call {
     ReadValue { path: LockPath },
     WatchValue { path: LockPath, asker: Weak<()> },
     WriteValue { path: LockPath, data: Vec<u8>, expected: Expected },
+    Children { path: Option<LockPath> },
 }
 
 /// A departure that owns its data.
@@ -110,6 +111,7 @@ pub(crate) enum CallKind {
     ReadValue,
     WatchValue,
     WriteValue,
+    Children,
 }
 
 impl CallKind {
@@ -159,6 +161,7 @@ impl Call {
             Call::ReadValue { .. } => CallKind::ReadValue,
             Call::WatchValue { .. } => CallKind::WatchValue,
             Call::WriteValue { .. } => CallKind::WriteValue,
+            Call::Children { .. } => CallKind::Children,
         }
     }
 }

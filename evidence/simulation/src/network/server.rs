@@ -128,6 +128,7 @@ impl World {
                     Answer::Replaced(new)
                 })
             }
+            Call::Children { path } => at_once(session.children(path.as_ref())).map(Answer::Names),
             Call::WriteBarrier => at_once(session.write_barrier()).map(|()| Answer::Done),
             Call::Touch => at_once(session.touch()).map(|()| Answer::Done),
             Call::Commit { own, operations } => self.commit(&*session, own, operations),

@@ -250,6 +250,13 @@ impl Session for SimSession {
         }
     }
 
+    async fn children(&self, path: Option<&LockPath>) -> Result<Vec<String>, StoreError> {
+        match self.call(Call::Children { path: path.cloned() }).await? {
+            Answer::Names(names) => Ok(names),
+            other => mismatch(&other),
+        }
+    }
+
     fn give_up(&self, reason: LossReason) {
         drop(self.network.end(self.id, reason));
     }
