@@ -41,7 +41,7 @@ const TABLE: [(Exit, u8, &str); 13] = [
         "doctor: something is wrong; demo, bench: a claim did not hold; break, revoke: nobody was there",
     ),
     (Exit::Usage, 64, "the arguments are wrong"),
-    (Exit::CannotConnect, 69, "no server could be reached"),
+    (Exit::CannotConnect, 69, "no session could be opened: no server reached, credentials refused, or no such root"),
     (Exit::Other, 70, "another error, told on standard error"),
     (Exit::LockLost, 75, "the lock was lost or given up (--max-hold, --yield-on-request), and the command was ended"),
     (Exit::NoPermission, 77, "the servers do not permit it"),
@@ -98,6 +98,11 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error>>) -> Self {
         Self { exit, error: Some(error.into()) }
+    }
+
+    /// What is wrong with the arguments, and the table of arguments cannot express.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, text.into())
     }
 
     /// One that needs no words.

@@ -4,7 +4,11 @@ use std::ffi::OsString;
 use std::io;
 use std::process::Child;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid};
+use fairlock::clock::Timestamp;
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, test_kill_process_group, waitid,
+};
 
 use super::launch;
 
@@ -25,14 +29,15 @@ pub(super) enum Change {
 }
 
 impl Running {
-    /// Starts the command in a process group of its own.
+    /// Starts the command in a process group of its own. It is stopped, and its program not yet begun, when this returns: CONT
+    /// begins it, unless the lock was good only until before.
     pub(super) fn start(
         words: &[OsString],
         environment: &[(&str, Option<String>)],
-        takes_terminal: bool,
+        until: Timestamp,
     ) -> io::Result<Self> {
         use std::os::unix::process::CommandExt as _;
-        let mut command = launch::command(words, takes_terminal)?;
+        let mut command = launch::command(words, until)?;
         for (name, value) in environment {
             match value {
                 Some(value) => command.env(name, value),
@@ -41,7 +46,11 @@ impl Running {
         }
         let child = command.process_group(0).spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { child, pid })
+        let running = Self { child, pid };
+        // It does nothing before but prepare itself, so this takes no longer than starting a process does.
+        running.wait(WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)?;
+        running.wait(WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?;
+        Ok(running)
     }
 
     pub(super) fn group(&self) -> Pid {
@@ -51,18 +60,11 @@ impl Running {
     /// What has become of it, if anything has. Its end is told again and again: as long as it is not [reaped](Self::reap), nobody
     /// else gets its number.
     pub(super) fn change(&self) -> io::Result<Option<Change>> {
-        let look = |options| loop {
-            match waitid(WaitId::Pid(self.pid), options | WaitIdOptions::NOHANG) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => return Ok::<_, io::Error>(other?),
-            }
-        };
-        let Some(status) = look(WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)? else {
-            return Ok(None);
-        };
+        let anything = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let Some(status) = self.wait(anything)? else { return Ok(None) };
         if let Some(signal) = status.stopping_signal() {
             // Each stop is told once. If it has ended since, the next look tells.
-            let _ = look(WaitIdOptions::STOPPED);
+            self.wait(WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?;
             return Ok(Some(Change::Stopped(signal)));
         }
         Ok(match status.exit_status() {
@@ -71,10 +73,21 @@ impl Running {
         })
     }
 
+    fn wait(&self, options: WaitIdOptions) -> io::Result<Option<WaitIdStatus>> {
+        loop {
+            match waitid(WaitId::Pid(self.pid), options) {
+                Err(Errno::INTR) => {}
+                // Of a process that has ended, no stop can be told.
+                Err(Errno::CHILD) if !options.contains(WaitIdOptions::EXITED) => return Ok(None),
+                other => return Ok(other?),
+            }
+        }
+    }
+
     /// Sends a signal to the whole group. That nobody is left to get it is no error.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         match kill_process_group(self.pid, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -87,8 +100,40 @@ impl Running {
         self.has_members()
     }
 
-    /// Whether anybody is in the group, be it a process that has ended and was not waited for.
+    /// Whether anybody is alive in the group.
     pub(super) fn has_members(&self) -> bool {
-        test_kill_process_group(self.pid).is_ok()
+        // What the command has left behind are our own children where we are what others are left to, as in a container.
+        while matches!(waitid(WaitId::Pgid(Some(self.pid)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(Some(_)))
+        {
+        }
+        // Others of another user may not be signalled, and are there.
+        test_kill_process_group(self.pid) != Err(Errno::SRCH) && members_alive(self.pid).unwrap_or(true)
     }
+}
+
+/// Whether a process of this group lives, other than as a zombie that somebody else has to wait for. `None` where the system
+/// does not tell.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn members_alive(group: Pid) -> Option<bool> {
+    let group = group.as_raw_nonzero().get();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let is_process = entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
+        if !is_process {
+            continue;
+        }
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        // The name, in parentheses, may have any characters; behind it come the state, the parent and the group.
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let state = fields.next().unwrap_or_default();
+        let of = fields.nth(1).and_then(|text| text.parse::<i32>().ok());
+        if of == Some(group) && !matches!(state, "Z" | "X" | "x") {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn members_alive(_: Pid) -> Option<bool> {
+    None
 }

@@ -1,44 +1,49 @@
 //! `fairlock elect`: the command runs while this leads, and again when it leads again.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use fairlock::recipes::{Election, Leader};
-use fairlock::{Error, Fairlock};
+use fairlock::{Error, Fairlock, Retry};
 
 use super::held::Held;
-use super::signals::Signals;
-use super::supervise::{self, Ended, Job};
+use super::plan::{Plan, Room};
+use super::signals::{self, Signals};
+use super::supervise::{self, How, Job};
 use super::watchdog::Watchdog;
-use super::{Plan, close, environment, exit_of, give_back, or_signal, pass_interrupt_on};
+use super::{Interrupt, close, environment, exit_of, give_back, interrupt, or_signal, pass_interrupt_on, terminal};
 use crate::args::ElectArgs;
 use crate::exit::{Exit, Failure};
 use crate::json;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
+
+/// The pauses between attempts to stand for election while that fails: twice as long each time.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs `fairlock elect`.
 pub(crate) async fn run(args: ElectArgs, settings: Settings) -> Result<Exit, Failure> {
     fairlock::LockPath::new(&args.name)?;
-    let mut signals = Signals::catch()?;
     if args.listen {
-        return match or_signal(&mut signals, listen(&args, &settings)).await {
-            Ok(outcome) => outcome,
-            Err(exit) => Ok(exit),
-        };
+        let mut signals = Signals::catch()?;
+        return or_signal(&mut signals, listen(&args, &settings)).await.unwrap_or_else(Ok);
     }
     let plan = Plan::new(args.command.clone())?;
-    let (locks, grace) = match or_signal(&mut signals, plan.open(settings)).await {
+    terminal::never_stop_for_output()?;
+    let mut signals = Signals::catch()?;
+    let (locks, room) = match or_signal(&mut signals, plan.open(settings)).await {
         Ok(opened) => opened?,
         Err(exit) => return Ok(exit),
     };
     let election = locks.election(&args.name)?;
-    let candidate = Candidate { args: &args, plan: &plan, locks: &locks, election, grace };
+    let candidate = Candidate { args: &args, plan: &plan, locks: &locks, election, room };
     let outcome = candidate.stand(&mut signals).await;
     close(&locks, plan.voice).await;
-    let (exit, ended) = outcome?;
-    if let Some(Ended::Killed { signal, by_terminal: true }) = ended {
-        pass_interrupt_on(signal);
+    if let Ok((_, Some(interrupt))) = outcome {
+        pass_interrupt_on(interrupt, plan.voice);
     }
-    Ok(exit)
+    plan.voice.finish();
+    outcome.map(|(exit, _)| exit)
 }
 
 struct Candidate<'a> {
@@ -46,50 +51,83 @@ struct Candidate<'a> {
     plan: &'a Plan,
     locks: &'a Fairlock,
     election: Election,
-    grace: std::time::Duration,
+    room: Room,
 }
 
 impl Candidate<'_> {
-    /// Stands for election again and again, until the command ends by itself.
-    async fn stand(&self, signals: &mut Signals) -> Result<(Exit, Option<Ended>), Failure> {
+    /// Stands for election again and again, until the command ends by itself; how to exit, and which of the terminal's keys has
+    /// ended the command, if one has.
+    async fn stand(&self, signals: &mut Signals) -> Result<(Exit, Option<Interrupt>), Failure> {
         let voice = self.plan.voice;
+        let mut pause = PAUSE_MIN;
         loop {
             // Each ends with the command that it has watched.
             let mut watchdog = Watchdog::start()?;
             let payload = self.args.payload.clone().unwrap_or_default();
-            let leadership = match or_signal(signals, self.election.campaign(payload)).await {
+            let leadership = match self.or_ending(signals, self.election.campaign(payload)).await {
                 Err(exit) => return Ok((exit, None)),
                 Ok(Ok(leadership)) => leadership,
                 // A candidate wants to lead, whenever that may be.
-                Ok(Err(error @ Error::SessionLost { .. })) if !self.args.once => {
+                Ok(Err(error)) if !self.args.once && passes(&error) => {
                     voice.warn(format_args!("{error}; standing for election again"));
+                    if let Err(exit) = self.or_ending(signals, tokio::time::sleep(pause)).await {
+                        return Ok((exit, None));
+                    }
+                    pause = (pause * 2).min(PAUSE_MAX);
                     continue;
                 }
                 Ok(Err(error)) => return Err(error.into()),
             };
+            pause = PAUSE_MIN;
             let held = Held::Leadership(leadership);
             voice.say(format_args!("leading, fencing token {}", held.token()));
-            let environment = environment(&self.args.name, &held, self.locks, None);
             let job = Job {
                 words: &self.plan.words,
-                environment: &environment,
-                grace: self.grace,
-                hold_end: None,
+                environment: &environment(&self.args.name, &held, self.locks, None),
+                timeline: self.room.timeline(None),
                 yields: true,
                 leaves_background: self.plan.leaves_background,
                 voice,
             };
-            let ended = supervise::run(&job, &held, signals, &mut watchdog).await?;
-            let exit = exit_of(&ended, voice);
+            let ended = supervise::run(&job, &held, signals, &mut watchdog).await;
+            // If it has failed to say how the command has ended, it kills what is left, before the leadership goes back.
+            drop(watchdog);
+            let ended = ended?;
+            let exit = exit_of(&ended.how, voice);
             give_back(held, voice).await;
-            match ended {
-                Ended::LockLost(_) | Ended::Yielded if !self.args.once => {
-                    voice.warn(format_args!("standing for election again"));
+            match ended.how {
+                How::LockLost(_) | How::Yielded if !self.args.once => {}
+                how => return Ok((exit, interrupt(&how))),
+            }
+            if let Some(signal) = ended.told_to_end {
+                // Whoever has sent that does not want it to go on, whatever else has ended the command.
+                return Ok((signals::exit_for(signal.as_raw()), None));
+            }
+            voice.warn(format_args!("standing for election again"));
+        }
+    }
+
+    /// Whatever comes first: the work, or a signal by which somebody wants this to end. Others are for a command, which does not run.
+    async fn or_ending<T>(&self, signals: &mut Signals, work: impl Future<Output = T>) -> Result<T, Exit> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => {
+                    if signals::ends_a_candidate(signal) {
+                        return Err(signals::exit_for(signal.as_raw()));
+                    }
+                    self.plan.voice.say(format_args!("{} is for the command, which does not run", signals::name(signal)));
                 }
-                ended => return Ok((exit, Some(ended))),
+                outcome = &mut work => return Ok(outcome),
             }
         }
     }
+}
+
+/// Whether a candidacy that failed like this may succeed later.
+fn passes(error: &Error) -> bool {
+    error.retry() == Retry::Yes || matches!(error, Error::LockLost { .. } | Error::Unreachable { .. })
 }
 
 /// Prints the leaders as they change, until the reader or a signal ends it.
@@ -97,7 +135,14 @@ async fn listen(args: &ElectArgs, settings: &Settings) -> Result<Exit, Failure> 
     let locks = settings.open("fairlock").await?;
     let mut observer = locks.election(&args.name)?.observe();
     loop {
-        let leader = observer.next().await?;
+        let leader = observer.next().await;
+        let leader = match leader {
+            Ok(leader) => leader,
+            Err(error) => {
+                settings::close(&locks).await;
+                return Err(error.into());
+            }
+        };
         let line = if args.json { json::leader(leader.as_ref()).to_string() } else { text(leader.as_ref()) };
         let mut out = io::stdout().lock();
         writeln!(out, "{line}")?;

@@ -103,31 +103,40 @@ impl Held {
         }
     }
 
-    /// Gives it back, and waits for that for at most this long; what is not certain by then ends with the session.
-    pub(super) async fn release(self, patience: Duration) -> Result<(), Error> {
+    /// Gives it back, and waits for that for at most this long; whether it is certain. If it is not, the lock ends with the session.
+    pub(super) async fn release(self, patience: Duration) -> Result<bool, Error> {
         let released = async {
             match self {
                 Held::Exclusive(guard) => guard.release().await,
                 Held::Shared(guard) => guard.release().await,
-                Held::Leadership(leadership) => leadership.resign().await,
                 Held::Permit(permit) => permit.release().await,
+                Held::Leadership(leadership) => leadership.resign().await,
             }
         };
         match tokio::time::timeout(patience, released).await {
-            Ok(outcome) => outcome,
-            Err(_) => Ok(()),
+            Ok(outcome) => outcome.map(|()| true),
+            Err(_) => Ok(false),
         }
     }
 
-    /// Waits until somebody asks for it and tells who and why; for ever, if nobody can.
-    pub(super) async fn asked_to_release(&self, answer: &str) -> Result<(String, String), Error> {
+    /// Waits until somebody asks for it, and answers; for ever, if nobody can.
+    pub(super) async fn asked_to_release(&self, answer: &str) -> Result<Request, Error> {
         let guard: &Guard = match self {
             Held::Exclusive(guard) => guard,
             Held::Leadership(leadership) => leadership,
             Held::Shared(_) | Held::Permit(_) => return std::future::pending().await,
         };
         let asked = guard.release_requested().await?;
-        guard.acknowledge(&asked, answer).await?;
-        Ok((asked.by().to_string(), asked.reason().to_owned()))
+        // It was seen, whether or not that can be said.
+        let is_acknowledged = guard.acknowledge(&asked, answer).await.is_ok();
+        Ok(Request { by: asked.by().to_string(), reason: asked.reason().to_owned(), is_acknowledged })
     }
+}
+
+/// A request to give the lock back.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) by: String,
+    pub(super) reason: String,
+    pub(super) is_acknowledged: bool,
 }

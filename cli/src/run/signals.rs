@@ -1,4 +1,4 @@
-//! The signals that are passed on to the command, and the one that tells of its changes.
+//! The signals that are passed on to the command, the one that tells of its changes, and the key that stops both.
 
 use std::fs;
 use std::future::poll_fn;
@@ -8,17 +8,15 @@ use std::task::Poll;
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
+use super::terminal::{self, Stop};
 use crate::exit::Exit;
 
-/// Those that are passed on.
-const FORWARDED: [(Signal, fn() -> SignalKind); 6] = [
-    (Signal::INT, SignalKind::interrupt),
-    (Signal::TERM, SignalKind::terminate),
-    (Signal::HUP, SignalKind::hangup),
-    (Signal::QUIT, SignalKind::quit),
-    (Signal::USR1, SignalKind::user_defined1),
-    (Signal::USR2, SignalKind::user_defined2),
-];
+/// Those that are passed on. TSTP is for the terminal's key only: while nothing runs it does nothing.
+const FORWARDED: [Signal; 7] =
+    [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::TSTP];
+
+/// Those by which somebody wants everything to end.
+const ENDING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::QUIT];
 
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -33,23 +31,22 @@ impl Signals {
         let forwarded = FORWARDED
             .into_iter()
             // Whoever started this with nohup means what was started.
-            .filter(|(number, _)| ignored & (1 << (number.as_raw() - 1)) == 0)
-            .map(|(number, kind)| Ok((number, signal(kind())?)))
+            .filter(|number| ignored & (1 << (number.as_raw() - 1)) == 0)
+            .map(|number| Ok((number, signal(SignalKind::from_raw(number.as_raw()))?)))
             .collect::<io::Result<_>>()?;
         Ok(Self { forwarded, children: signal(SignalKind::child())? })
     }
 
-    /// The next signal to be passed on.
+    /// The next signal that ends a wait.
     pub(super) async fn next(&mut self) -> Signal {
-        poll_fn(|context| {
-            for (number, stream) in &mut self.forwarded {
-                if let Poll::Ready(Some(())) = stream.poll_recv(context) {
-                    return Poll::Ready(*number);
-                }
+        loop {
+            match self.next_or_child().await {
+                // Nothing runs yet that could be stopped: the key stops this process alone.
+                Some(Signal::TSTP) => _ = terminal::stop_own_group(Stop::Key),
+                Some(signal) => return signal,
+                None => {}
             }
-            Poll::Pending
-        })
-        .await
+        }
     }
 
     /// The next signal, or that something about a child has changed: then `None`.
@@ -67,6 +64,16 @@ impl Signals {
         })
         .await
     }
+}
+
+/// Whether who sends this signal wants everything to end, as a service manager does.
+pub(super) fn is_ending(signal: Signal) -> bool {
+    ENDING.contains(&signal)
+}
+
+/// Whether this ends a candidacy, while no command runs that the signal could be meant for.
+pub(super) fn ends_a_candidate(signal: Signal) -> bool {
+    is_ending(signal) || signal == Signal::HUP
 }
 
 /// What is exited with because of a signal.
@@ -90,6 +97,7 @@ pub(super) fn name(signal: Signal) -> String {
         Signal::QUIT => "SIGQUIT".to_owned(),
         Signal::USR1 => "SIGUSR1".to_owned(),
         Signal::USR2 => "SIGUSR2".to_owned(),
+        Signal::TSTP => "SIGTSTP".to_owned(),
         Signal::KILL => "SIGKILL".to_owned(),
         other => format!("signal {}", other.as_raw()),
     }

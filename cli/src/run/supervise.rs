@@ -1,27 +1,34 @@
 //! The command while it runs under the lock: signals go through, the lock is watched, and the command ends with it.
+//!
+//! Nothing in here gives up on a living command: what cannot be done is told, and the lock stays held, for whoever returns from here
+//! gives the lock back.
 
 use std::ffi::OsString;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use fairlock::LossReason;
 use fairlock::clock::{Clock as _, HostClock, Timestamp};
-use rustix::process::Signal;
+use rustix::process::{Signal, getpgrp};
 
-use super::Voice;
 use super::command::{Change, Running};
-use super::held::Held;
+use super::held::{Held, Request};
 use super::signals::{self, Signals};
-use super::terminal::{self, Terminal};
+use super::terminal::{self, Stop, Terminal};
 use super::timeline::{Due, Timeline};
+use super::voice::Voice;
 use super::watchdog::Watchdog;
 
 /// How often the watchdog is told how long the lock is good, at least.
 const NEWS_INTERVAL: Duration = Duration::from_millis(200);
-/// How long a killed group is waited for. Its processes may hang in the kernel, which nobody can end.
+/// How long a killed group is waited for in silence. Its processes may hang in the system, where nobody can end them.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether a group is empty: nothing tells.
-const GROUP_LOOK: Duration = Duration::from_millis(5);
+/// How often it is looked whether a group is empty, or a session good for longer: nothing tells.
+const LOOK: Duration = Duration::from_millis(10);
+/// The pause before it is asked again who wants the lock, when that could not be learned.
+const REQUEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What whoever asks for the lock is told.
 const ENDS: &str = "seen; the command is being ended";
@@ -31,9 +38,7 @@ const GOES_ON: &str = "seen; the command goes on until it ends by itself";
 pub(super) struct Job<'a> {
     pub(super) words: &'a [OsString],
     pub(super) environment: &'a [(&'static str, Option<String>)],
-    pub(super) grace: Duration,
-    /// The end of the longest time that it may hold the lock.
-    pub(super) hold_end: Option<Timestamp>,
+    pub(super) timeline: Timeline,
     /// Whether to end it when somebody asks for the lock.
     pub(super) yields: bool,
     /// Whether processes that it leaves behind are left alone.
@@ -43,16 +48,34 @@ pub(super) struct Job<'a> {
 
 /// How the command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) struct Ended {
+    pub(super) how: How,
+    /// The last signal by which somebody wanted everything to end.
+    pub(super) told_to_end: Option<Signal>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum How {
     Exited(i32),
     Killed {
         signal: i32,
-        by_terminal: bool,
+        key: Option<Key>,
     },
     /// It was ended, or has ended, when the lock was not good any more.
     LockLost(String),
     /// It was ended because somebody asked for the lock.
     Yielded,
+    /// It was not begun: a signal came before.
+    NotBegun(Signal),
+}
+
+/// Whom a key of the terminal has interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The command alone, which had the foreground.
+    OfCommand,
+    /// This program and all of its group, and through it the command.
+    OfAll,
 }
 
 /// Why it is being ended.
@@ -71,7 +94,13 @@ struct Supervision<'a> {
     /// As last known while it was not lost.
     valid_until: Timestamp,
     ending: Option<Ending>,
+    /// Whether an interrupt came through here.
+    is_interrupted: bool,
+    /// Whether the stop key was passed on, and has stopped nobody yet.
+    is_stopping: bool,
+    told_to_end: Option<Signal>,
     watchdog: &'a mut Watchdog,
+    has_watchdog: bool,
 }
 
 /// Runs the command to its end; nobody of its group is left then, unless it was wanted otherwise.
@@ -81,55 +110,68 @@ pub(super) async fn run(
     signals: &mut Signals,
     watchdog: &mut Watchdog,
 ) -> io::Result<Ended> {
-    let terminal = Terminal::of_this_process();
-    let running = Running::start(job.words, job.environment, terminal.is_some())?;
-    if let Some(terminal) = &terminal {
-        // The command does the same: whoever is first.
-        let _ = terminal.give_to(running.group());
+    let not_begun = |how| Ok(Ended { how, told_to_end: None });
+    // A grant may come when little is known of how long the session lives; the next answer tells of more.
+    while !job.timeline.leaves_time(HostClock.now(), held.valid_until()) {
+        if let Some(reason) = held.loss() {
+            return not_begun(How::LockLost(describe(reason)));
+        }
+        tokio::select! {
+            biased;
+            signal = signals.next() => return not_begun(How::NotBegun(signal)),
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
     let valid_until = held.valid_until();
-    let timeline = Timeline::new(job.grace, job.hold_end);
-    let mut supervision = Supervision { job, held, running, terminal, timeline, valid_until, ending: None, watchdog };
+    let running = Running::start(job.words, job.environment, job.timeline.last_end(valid_until))?;
+    let mut supervision = Supervision {
+        job,
+        held,
+        running,
+        terminal: Terminal::open(),
+        timeline: job.timeline,
+        valid_until,
+        ending: None,
+        is_interrupted: false,
+        is_stopping: false,
+        told_to_end: None,
+        watchdog,
+        has_watchdog: true,
+    };
+    // Known to the watchdog before its program begins.
+    supervision.tell_watchdog();
+    supervision.signal(Signal::CONT);
     let outcome = supervision.run(signals).await;
-    if let Some(terminal) = &supervision.terminal {
-        let _ = terminal.take_back();
+    if outcome.is_err() {
+        // It cannot be learned any more what becomes of it, and the lock goes back.
+        supervision.signal(Signal::KILL);
     }
     outcome
 }
 
-impl Supervision<'_> {
+impl<'a> Supervision<'a> {
     async fn run(&mut self, signals: &mut Signals) -> io::Result<Ended> {
-        self.tell_watchdog();
+        let mut asked = self.requests(Duration::ZERO);
         let mut is_lost = false;
-        let held = self.held;
-        let answer = if self.job.yields { ENDS } else { GOES_ON };
-        let mut asked = std::pin::pin!(held.asked_to_release(answer));
-        let mut is_asked = false;
         // It may have ended before the signal of its end was waited for.
         let mut change = self.running.change()?;
         loop {
             match change {
                 Some(Change::Exited(_) | Change::Killed(_)) => break,
-                Some(Change::Stopped(signal)) => self.stopped(signal)?,
+                Some(Change::Stopped(signal)) => self.stopped(signal),
                 None => {}
             }
-            if !is_lost {
-                // Once it is lost, the time before counts: it was good until then, and not a moment longer.
-                match self.held.loss() {
-                    None => self.valid_until = self.held.valid_until(),
-                    Some(_) => is_lost = true,
-                }
-            }
+            is_lost = is_lost || self.is_lost();
             let wake = match self.timeline.due(HostClock.now(), self.valid_until, is_lost) {
                 Due::Nothing(until) => until,
                 Due::Terminate => {
-                    self.terminate(self.loss_text(is_lost));
+                    self.terminate(self.why(is_lost));
                     change = self.running.change()?;
                     continue;
                 }
                 Due::Kill => {
-                    self.job.voice.say(format_args!("the command does not end; killing its process group"));
                     self.signal(Signal::KILL);
+                    self.job.voice.say(format_args!("the command does not end; killed its process group"));
                     self.wait_for_end(signals).await?;
                     break;
                 }
@@ -139,104 +181,137 @@ impl Supervision<'_> {
             change = tokio::select! {
                 biased;
                 signal = signals.next_or_child() => {
-                    if let Some(signal) = signal {
-                        self.job.voice.say(format_args!("passing {} on", signals::name(signal)));
-                        self.signal(signal);
-                    }
+                    self.pass_on(signal);
                     self.running.change()?
                 }
-                _ = held.lost(), if !is_lost => None,
-                request = &mut asked, if !is_asked => {
-                    is_asked = true;
-                    // A failure to look is no reason to end anything: the request can be repeated by other means.
-                    if let Ok((who, why)) = request {
-                        self.asked(&who, &why);
-                    }
+                _ = self.held.lost(), if !is_lost => None,
+                request = &mut asked => {
+                    let pause = self.asked(request);
+                    asked = self.requests(pause);
                     None
                 }
                 () = HostClock.sleep_until(wake) => None,
             };
         }
-        self.finish().await
+        self.finish(signals).await
     }
 
-    /// The command has ended, or was killed: deals with those it leaves behind, and says how it ended.
-    async fn finish(&mut self) -> io::Result<Ended> {
-        // Looked at before anything else is waited for: was all of the work done under the lock?
-        let loss = self.held.loss();
-        let is_over = HostClock.now() >= self.timeline.end(self.valid_until);
-        let change = self.running.change()?;
-        if self.ending.is_none() && (loss.is_some() || is_over) {
-            // It was not ended from here: the watchdog did, or it has ended by itself too late.
-            self.ending = Some(self.loss_text(loss.is_some()));
+    /// Whether the lock is lost. As long as it is not, the time until which it is good is noted: that counts afterwards.
+    fn is_lost(&mut self) -> bool {
+        let valid_until = self.held.valid_until();
+        if self.held.loss().is_some() {
+            return true;
         }
-        let others_are_left = self.running.reap();
-        // Nothing may be left without the lock, whatever was wanted while it was there.
-        if others_are_left && (self.ending.is_some() || !self.job.leaves_background) {
-            self.end_others().await;
-        }
-        self.watchdog.dismiss();
-        Ok(match (self.ending.take(), change) {
-            (Some(Ending::Loss(why)), _) => Ended::LockLost(why),
-            (Some(Ending::Yield), _) => Ended::Yielded,
-            (None, Some(Change::Killed(signal))) => Ended::Killed { signal, by_terminal: self.terminal.is_some() },
-            (None, Some(Change::Exited(code))) => Ended::Exited(code),
-            (None, _) => return Err(io::Error::other("the command's end cannot be learned")),
+        self.valid_until = valid_until;
+        false
+    }
+
+    /// Who asks for the lock next.
+    fn requests(&self, pause: Duration) -> Pin<Box<dyn Future<Output = Result<Request, fairlock::Error>> + 'a>> {
+        let held = self.held;
+        let answer = if self.job.yields { ENDS } else { GOES_ON };
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            held.asked_to_release(answer).await
         })
     }
 
+    /// The command has ended, or was killed: deals with those it leaves behind, and says how it ended.
+    async fn finish(&mut self, signals: &mut Signals) -> io::Result<Ended> {
+        // Looked at before anything else is waited for: was all of the work done under the lock?
+        let is_lost = self.is_lost();
+        let is_over = HostClock.now() >= self.timeline.last_end(self.valid_until);
+        let change = self.running.change()?;
+        let key = self.key();
+        if self.ending.is_none() && (is_lost || is_over) {
+            // It was not ended from here: the watchdog did, or it has ended by itself too late.
+            self.ending = Some(self.why(is_lost));
+        }
+        let has_ended = matches!(change, Some(Change::Exited(_) | Change::Killed(_)));
+        let others_are_left = has_ended && self.running.reap();
+        // Nothing may be left without the lock, whatever was wanted while it was there.
+        if others_are_left && (self.ending.is_some() || !self.job.leaves_background) {
+            self.end_others(signals).await;
+        }
+        self.watchdog.dismiss();
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back_from(self.running.group());
+        }
+        let how = match (self.ending.take(), change) {
+            (Some(Ending::Loss(why)), _) => How::LockLost(why),
+            (Some(Ending::Yield), _) => How::Yielded,
+            (None, Some(Change::Killed(signal))) => How::Killed { signal, key },
+            (None, Some(Change::Exited(code))) => How::Exited(code),
+            (None, _) => return Err(io::Error::other("the command's end cannot be learned")),
+        };
+        Ok(Ended { how, told_to_end: self.told_to_end })
+    }
+
+    /// Whom a key of the terminal has interrupted, if it was one that has ended the command.
+    fn key(&self) -> Option<Key> {
+        let terminal = self.terminal.as_ref()?;
+        match self.is_interrupted {
+            false => terminal.is_with(self.running.group()).then_some(Key::OfCommand),
+            true => terminal.is_with(getpgrp()).then_some(Key::OfAll),
+        }
+    }
+
     /// Those whom the command has left behind would go on without the lock.
-    async fn end_others(&mut self) {
+    async fn end_others(&mut self, signals: &mut Signals) {
+        self.signal(Signal::TERM);
+        self.timeline.terminated(HostClock.now());
         if self.ending.is_none() {
             self.job.voice.warn(format_args!(
                 "the command has ended and left processes behind; ending them, as they would go on without the lock"
             ));
         }
-        self.signal(Signal::TERM);
-        self.timeline.terminated(HostClock.now());
+        let mut killed: Option<Killed> = None;
         while self.running.has_members() {
-            let is_lost = self.held.loss().is_some();
-            if !is_lost {
-                self.valid_until = self.held.valid_until();
-            }
-            if self.timeline.due(HostClock.now(), self.valid_until, is_lost) == Due::Kill {
+            let is_lost = self.is_lost();
+            if killed.is_none() && self.timeline.due(HostClock.now(), self.valid_until, is_lost) == Due::Kill {
                 self.signal(Signal::KILL);
-                break;
+                killed = Some(Killed::now());
+            }
+            if killed.as_mut().is_some_and(|killed| killed.is_hopeless(self.job.voice)) && is_lost {
+                return;
             }
             self.tell_watchdog();
-            tokio::time::sleep(GROUP_LOOK).await;
-        }
-        let given_up_at = HostClock.now() + KILL_PATIENCE;
-        while self.running.has_members() && HostClock.now() < given_up_at {
-            tokio::time::sleep(GROUP_LOOK).await;
+            tokio::select! {
+                biased;
+                signal = signals.next_or_child() => self.pass_on(signal),
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
     }
 
-    /// The group was killed; waits until the command itself is dead.
-    async fn wait_for_end(&self, signals: &mut Signals) -> io::Result<()> {
-        let given_up_at = HostClock.now() + KILL_PATIENCE;
+    /// The group was killed; waits until the command itself is dead, or the lock lost all the same.
+    async fn wait_for_end(&mut self, signals: &mut Signals) -> io::Result<()> {
+        let mut killed = Killed::now();
         while !matches!(self.running.change()?, Some(Change::Exited(_) | Change::Killed(_))) {
+            let is_lost = self.is_lost();
+            if killed.is_hopeless(self.job.voice) && is_lost {
+                return Ok(());
+            }
+            self.tell_watchdog();
             tokio::select! {
-                _ = signals.next_or_child() => {}
-                () = HostClock.sleep_until(given_up_at) => {
-                    return Err(io::Error::other("the command was killed and does not die; it may hang in the system"));
-                }
+                biased;
+                signal = signals.next_or_child() => self.pass_on(signal),
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
         Ok(())
     }
 
     fn terminate(&mut self, why: Ending) {
-        let text = match &why {
-            Ending::Loss(text) => format!("{text}; ending the command"),
-            Ending::Yield => "ending the command, to give the lock back".to_owned(),
-        };
-        self.job.voice.warn(format_args!("{text}"));
-        self.ending.get_or_insert(why);
-        self.timeline.terminated(HostClock.now());
         // A stopped process takes no notice of TERM until it is continued. Failing, KILL comes next.
         self.signal(Signal::TERM);
         self.signal(Signal::CONT);
+        self.timeline.terminated(HostClock.now());
+        match &why {
+            Ending::Loss(text) => self.job.voice.warn(format_args!("{text}; ending the command")),
+            Ending::Yield => self.job.voice.warn(format_args!("ending the command, to give the lock back")),
+        }
+        self.ending.get_or_insert(why);
     }
 
     /// Sends a signal to the command's group. A command that became another user's may be out of reach.
@@ -246,7 +321,19 @@ impl Supervision<'_> {
         }
     }
 
-    fn loss_text(&self, is_lost: bool) -> Ending {
+    /// Passes a signal on, if it is one.
+    fn pass_on(&mut self, signal: Option<Signal>) {
+        let Some(signal) = signal else { return };
+        self.signal(signal);
+        self.job.voice.say(format_args!("passed {} on", signals::name(signal)));
+        self.is_interrupted |= signal == Signal::INT || signal == Signal::QUIT;
+        self.is_stopping |= signal == Signal::TSTP;
+        if signals::is_ending(signal) {
+            self.told_to_end = Some(signal);
+        }
+    }
+
+    fn why(&self, is_lost: bool) -> Ending {
         Ending::Loss(match self.held.loss() {
             Some(reason) if is_lost => describe(reason),
             _ if self.timeline.ends_by_hold(self.valid_until) => {
@@ -256,63 +343,92 @@ impl Supervision<'_> {
         })
     }
 
-    fn asked(&mut self, who: &str, why: &str) {
-        let reason = if why.is_empty() { String::new() } else { format!(": {why}") };
-        self.job.voice.warn(format_args!("{who} asks for the lock{reason}"));
+    /// Deals with a request to give the lock back; how long to pause before the next is waited for.
+    fn asked(&mut self, request: Result<Request, fairlock::Error>) -> Duration {
+        // A failure to look is no reason to end anything.
+        let Ok(request) = request else { return REQUEST_PAUSE };
+        let reason = if request.reason.is_empty() { String::new() } else { format!(": {}", request.reason) };
+        self.job.voice.warn(format_args!("{} asks for the lock{reason}", request.by));
         if self.job.yields && !self.timeline.is_terminated() {
             self.terminate(Ending::Yield);
         }
+        // One that could not be acknowledged comes again.
+        if request.is_acknowledged { Duration::ZERO } else { REQUEST_PAUSE }
     }
 
-    /// The command was stopped, by Ctrl-Z or otherwise.
-    fn stopped(&mut self, signal: i32) -> io::Result<()> {
+    /// The command was stopped, by the terminal or otherwise.
+    fn stopped(&mut self, signal: i32) {
+        let Some(terminal) = &self.terminal else { return };
+        let group = self.running.group();
         let by = |known: Signal| known.as_raw() == signal;
-        let wants_terminal = by(Signal::TTIN) || by(Signal::TTOU);
-        if !wants_terminal && !by(Signal::TSTP) || !terminal::exists() {
-            // Whoever has stopped it otherwise will continue it.
-            return Ok(());
+        let had_foreground = terminal.is_with(group);
+        let needs_foreground = by(Signal::TTIN) || by(Signal::TTOU);
+        if needs_foreground && terminal.give_to(group) {
+            // It needs the terminal, and here it is.
+            return self.signal(Signal::CONT);
         }
-        if wants_terminal && self.foreground() {
-            // It was quicker than we, or has come to want the terminal since: here it is.
-            self.signal(Signal::CONT);
-            return Ok(());
+        // Whoever was stopped otherwise, away from the terminal, is continued by whoever has stopped it. One that is like this stops
+        // itself for the key.
+        if by(Signal::STOP) && !had_foreground && !self.is_stopping {
+            return;
         }
-        if !wants_terminal {
-            self.job.voice.warn(format_args!("stopped; the lock is lost, and the command ended, if that lasts"));
-        }
+        self.is_stopping = false;
+        self.job.voice.say(format_args!("the command was stopped"));
+        terminal.take_back_from(group);
         // As if the terminal had stopped us as well. Here we stand still until we are continued.
-        if let Some(terminal) = self.terminal.take() {
-            terminal.take_back()?;
+        let stop = if needs_foreground { Stop::NeedsForeground } else { Stop::Key };
+        if terminal::stop_own_group(stop) {
+            self.job.voice.warn(format_args!("continued"));
+        } else if needs_foreground {
+            // Nobody could bring us to the foreground, so it would only be stopped again.
+            return;
         }
-        terminal::stop_own_group()?;
-        self.foreground();
-        self.job.voice.warn(format_args!("continued"));
+        if had_foreground {
+            terminal.give_to(group);
+        }
         self.signal(Signal::CONT);
-        Ok(())
-    }
-
-    /// Gives the command the terminal's foreground, if it is ours; whether the command has it.
-    fn foreground(&mut self) -> bool {
-        if let Some(terminal) = Terminal::of_this_process() {
-            self.terminal = terminal.give_to(self.running.group()).is_ok().then_some(terminal);
-        }
-        self.terminal.is_some()
     }
 
     fn tell_watchdog(&mut self) {
-        let until = self.timeline.end(self.valid_until);
-        if self.watchdog.tell(self.running.group(), until).is_ok() {
+        let until = self.timeline.last_end(self.valid_until);
+        let group = self.running.group();
+        if self.watchdog.tell(group, until).is_ok() || !self.has_watchdog {
             return;
         }
-        // Somebody has killed it.
-        let restarted = Watchdog::start().and_then(|watchdog| {
-            *self.watchdog = watchdog;
-            self.watchdog.tell(self.running.group(), until)
-        });
-        match restarted {
-            Ok(()) => self.job.voice.say(format_args!("the watchdog was gone, and was started again")),
-            Err(error) => self.job.voice.say(format_args!("the watchdog is gone: {error}")),
+        // Somebody has killed it, or stopped it.
+        let replaced = self.watchdog.replace().and_then(|()| self.watchdog.tell(group, until));
+        match replaced {
+            Ok(()) => self.job.voice.say(format_args!("the watchdog was gone, and was replaced")),
+            Err(error) => {
+                self.has_watchdog = false;
+                self.job.voice.warn(format_args!("the watchdog is gone and cannot be replaced: {error}"));
+            }
         }
+    }
+}
+
+/// Processes that were killed, and are waited for.
+struct Killed {
+    at: Timestamp,
+    is_told: bool,
+}
+
+impl Killed {
+    fn now() -> Self {
+        Self { at: HostClock.now(), is_told: false }
+    }
+
+    /// Whether they should be dead by now, so that nothing is left to do but to hold the lock for as long as they live.
+    fn is_hopeless(&mut self, voice: Voice) -> bool {
+        let is_late = HostClock.now().saturating_since(self.at) >= KILL_PATIENCE;
+        if is_late && !self.is_told {
+            self.is_told = true;
+            voice.warn(format_args!(
+                "processes of the command were killed and do not die: they hang in the system, or are another user's. The lock is \
+                 kept for as long as possible"
+            ));
+        }
+        is_late
     }
 }
 

@@ -1,67 +1,119 @@
 //! Who may read from the terminal, and whom its keys interrupt: one process group at a time.
 //!
-//! A command that asks a question, as ssh or an editor does, has to be in the terminal's foreground, or it is stopped when it
-//! reads. As its group is not ours, it is put there while it runs, if that is where we are. Then Ctrl-C interrupts the command
-//! alone, and Ctrl-Z stops it alone, so what is above us has to be told of both.
+//! The command's group is not ours, so where we have the terminal's foreground, it has not. A command that asks a question, as ssh or
+//! an editor does, is stopped when it reads; then the foreground is given to it, and it is continued. Not before: others of our
+//! group, such as the pager behind a pipe or a script's next line, may need the terminal while the command does not.
+//!
+//! Once the command has the foreground, Ctrl-C interrupts it alone, and Ctrl-Z stops it alone, so what is above us has to be told of
+//! both.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 
 use nix::sys::signal::{SigSet, Signal as Blocked};
-use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
+use rustix::process::{Pid, Signal, getpgrp, kill_current_process_group};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
-/// The terminal, while this process has its foreground.
+/// The terminal that belongs to this session.
 #[derive(Debug)]
 pub(super) struct Terminal {
     device: File,
 }
 
 impl Terminal {
-    /// `None` if there is none, or others have its foreground.
-    pub(super) fn of_this_process() -> Option<Self> {
-        let device = open().ok()?;
-        (tcgetpgrp(&device).ok()? == getpgrp()).then_some(Self { device })
+    /// `None` if there is none.
+    pub(super) fn open() -> Option<Self> {
+        let device = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+        Some(Self { device })
     }
 
-    /// Gives the foreground to the command's group.
-    pub(super) fn give_to(&self, group: Pid) -> io::Result<()> {
-        without_being_stopped(|| Ok(tcsetpgrp(&self.device, group)?))
+    /// Whether this group has the foreground.
+    pub(super) fn is_with(&self, group: Pid) -> bool {
+        tcgetpgrp(&self.device).is_ok_and(|foreground| foreground == group)
     }
 
-    /// Takes the foreground back.
-    pub(super) fn take_back(&self) -> io::Result<()> {
-        self.give_to(getpgrp())
+    /// Gives the foreground to this group, if it is ours; whether the group has it then.
+    pub(super) fn give_to(&self, group: Pid) -> bool {
+        self.is_with(group) || self.is_with(getpgrp()) && tcsetpgrp(&self.device, group).is_ok()
+    }
+
+    /// Takes the foreground back from this group. If others have it by now, they keep it.
+    pub(super) fn take_back_from(&self, group: Pid) {
+        if self.is_with(group) {
+            // If the terminal is gone, nobody needs it.
+            let _ = tcsetpgrp(&self.device, getpgrp());
+        }
     }
 }
 
-/// Whether there is a terminal that could have stopped anybody.
-pub(super) fn exists() -> bool {
-    open().is_ok()
-}
-
-fn open() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/tty")
-}
-
-/// Moves the foreground of the terminal to this process's group.
-pub(super) fn take_for_own_group() -> io::Result<()> {
-    let device = open()?;
-    without_being_stopped(|| Ok(tcsetpgrp(&device, getpgrp())?))
-}
-
-/// Stops this process and its group, as Ctrl-Z does, until it is continued.
-pub(super) fn stop_own_group() -> io::Result<()> {
-    // Not TSTP, which the kernel withholds from groups that no shell looks after.
-    Ok(kill_process_group(getpgrp(), Signal::STOP)?)
-}
-
-/// Who changes the foreground from the background is stopped for it, unless it blocks that signal.
-fn without_being_stopped<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+/// From now on, this process may change the foreground and write to the terminal from the background without being stopped for it.
+/// Whatever it starts may not.
+pub(super) fn never_stop_for_output() -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Blocked::SIGTTOU);
-    let before = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
-    let outcome = action();
-    before.thread_set_mask()?;
-    outcome
+    Ok(signals.thread_block()?)
+}
+
+/// Why this process stops itself, as the terminal would have stopped it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The key was pressed.
+    Key,
+    /// The command needs the foreground, which is not with us: whoever has started us may have it to give.
+    NeedsForeground,
+}
+
+/// Stops this process and its group until it is continued; not if nobody could continue it, and whether it did.
+pub(super) fn stop_own_group(stop: Stop) -> bool {
+    let signal = match stop {
+        // Not TSTP, which is caught here.
+        Stop::Key => Signal::STOP,
+        Stop::NeedsForeground => Signal::TTIN,
+    };
+    can_be_continued() && kill_current_process_group(signal).is_ok()
+}
+
+/// Whether somebody in this session looks after this group: the shell that has started it. The kernel asks the same before it lets
+/// Ctrl-Z stop anybody.
+fn can_be_continued() -> bool {
+    let Some(own) = Place::of(std::process::id().cast_signed()) else { return false };
+    let mut place = own;
+    loop {
+        match Place::of(place.parent) {
+            Some(parent) if parent.session != own.session => return false,
+            Some(parent) if parent.group != own.group => return true,
+            // A script of the same group; perhaps somebody looks after that.
+            Some(parent) => place = parent,
+            None => return false,
+        }
+    }
+}
+
+/// A process's place among others.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+impl Place {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn of(process: i32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name, in parentheses, may have any characters; behind it come the state, the parent, the group and the session.
+        let mut numbers = stat.rsplit(')').next()?.split_whitespace().skip(1).map(|text| text.parse().ok());
+        Some(Self { parent: numbers.next()??, group: numbers.next()??, session: numbers.next()?? })
+    }
+
+    /// Elsewhere nobody tells of a parent's parent.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn of(process: i32) -> Option<Self> {
+        use rustix::process::{getpgid, getppid, getsid};
+        let pid = Pid::from_raw(process)?;
+        let is_own = process == std::process::id().cast_signed();
+        let parent = if is_own { getppid().map_or(0, |parent| parent.as_raw_nonzero().get()) } else { 0 };
+        let number = |pid: Pid| pid.as_raw_nonzero().get();
+        Some(Self { parent, group: number(getpgid(Some(pid)).ok()?), session: number(getsid(Some(pid)).ok()?) })
+    }
 }

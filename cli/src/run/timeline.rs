@@ -14,8 +14,14 @@ use std::time::Duration;
 
 use fairlock::clock::Timestamp;
 
-/// How long before the end the group is killed.
-pub(super) const RESERVE: Duration = Duration::from_millis(100);
+/// How long before the end the group is killed, and of a short session which part of it.
+const RESERVE_MAX: Duration = Duration::from_millis(100);
+const RESERVE_PART: u32 = 20;
+
+/// The reserve for a session of this length.
+pub(super) fn reserve(session_timeout: Duration) -> Duration {
+    RESERVE_MAX.min(session_timeout / RESERVE_PART)
+}
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +36,26 @@ pub(super) enum Due {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
     grace: Duration,
+    reserve: Duration,
     /// The end of the longest time that it may hold the lock.
     hold_end: Option<Timestamp>,
     terminated: Option<Timestamp>,
 }
 
 impl Timeline {
-    pub(super) fn new(grace: Duration, hold_end: Option<Timestamp>) -> Self {
-        Self { grace, hold_end, terminated: None }
+    pub(super) fn new(grace: Duration, reserve: Duration, hold_end: Option<Timestamp>) -> Self {
+        Self { grace, reserve, hold_end, terminated: None }
+    }
+
+    /// Whether there is time for a command: a grant may come at the end of what is known of the session's life, and is good for much
+    /// longer a moment later.
+    pub(super) fn leaves_time(&self, now: Timestamp, valid_until: Timestamp) -> bool {
+        matches!(self.due(now, valid_until, false), Due::Nothing(until) if until > now + self.reserve)
+    }
+
+    /// Until when the group may live if nobody ends it before: for the watchdog, who ends it only if nobody else does.
+    pub(super) fn last_end(&self, valid_until: Timestamp) -> Timestamp {
+        self.end(valid_until).saturating_sub(self.reserve / 2)
     }
 
     /// The point at which nobody of the group may be alive.
@@ -61,7 +79,7 @@ impl Timeline {
 
     /// What is due now, for a lock that is good until `valid_until` as far as was known before it was lost, if it is.
     pub(super) fn due(&self, now: Timestamp, valid_until: Timestamp, is_lost: bool) -> Due {
-        let kill_at = self.end(valid_until).saturating_sub(RESERVE);
+        let kill_at = self.end(valid_until).saturating_sub(self.reserve);
         match self.terminated {
             None if is_lost => Due::Terminate,
             None => {
@@ -85,7 +103,7 @@ mod tests {
     }
 
     fn timeline() -> Timeline {
-        Timeline::new(Duration::from_secs(2), None)
+        Timeline::new(Duration::from_secs(2), reserve(Duration::from_secs(10)), None)
     }
 
     #[test]
@@ -140,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_longest_hold_ends_it_as_well() {
-        let mut timeline = Timeline::new(Duration::from_secs(2), Some(at(6_000)));
+        let mut timeline = Timeline::new(Duration::from_secs(2), Duration::from_millis(100), Some(at(6_000)));
         assert!(timeline.ends_by_hold(at(10_000)) && !timeline.ends_by_hold(at(5_999)));
         assert_eq!(timeline.due(at(1_000), at(10_000), false), Due::Nothing(at(3_900)));
         timeline.terminated(at(3_900));
@@ -148,8 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn a_short_session_has_a_short_reserve() {
+        assert_eq!(reserve(Duration::from_secs(10)), Duration::from_millis(100));
+        assert_eq!(reserve(Duration::from_millis(500)), Duration::from_millis(25));
+    }
+
+    #[test]
+    fn a_command_begins_only_where_there_is_time_for_it() {
+        let timeline = timeline();
+        assert!(timeline.leaves_time(at(1_000), at(3_201)));
+        assert!(!timeline.leaves_time(at(1_000), at(3_200)));
+        assert!(!timeline.leaves_time(at(1_000), at(900)));
+    }
+
+    #[test]
+    fn the_last_end_is_between_the_kill_and_the_end() {
+        assert_eq!(timeline().last_end(at(10_000)), at(9_950));
+    }
+
+    #[test]
     fn without_a_grace_both_come_at_once() {
-        let mut timeline = Timeline::new(Duration::ZERO, None);
+        let mut timeline = Timeline::new(Duration::ZERO, Duration::from_millis(100), None);
         assert_eq!(timeline.due(at(9_900), at(10_000), false), Due::Terminate);
         timeline.terminated(at(9_900));
         assert_eq!(timeline.due(at(9_900), at(10_000), false), Due::Kill);

@@ -3,12 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fairlock::Identity;
+use rustix::fs::{Access, access};
 
-use super::wrong_usage;
 use crate::exit::{Exit, Failure};
 
 /// The words to execute. One that cannot be found or executed is told here, not after an hour in the queue.
@@ -21,8 +20,14 @@ pub(super) fn of(shell: Option<OsString>, words: Vec<OsString>) -> Result<Vec<Os
         None => words,
     };
     match words.first() {
-        None => return Err(wrong_usage("which command? Give it behind the path, or a string for the shell with -c")),
-        Some(program) if program.is_empty() => return Err(wrong_usage("the command is empty")),
+        None => {
+            return Err(Failure::usage("which command? Give it behind the path, or a string for the shell with -c"));
+        }
+        Some(program) if program.as_encoded_bytes().starts_with(b"-") && check(program).is_err() => {
+            let option = program.to_string_lossy();
+            return Err(Failure::usage(format!("{option} is no option; if it is the command, put -- before it")));
+        }
+        Some(program) if program.is_empty() => return Err(Failure::usage("the command is empty")),
         Some(program) => check(program)?,
     }
     Ok(words)
@@ -45,7 +50,8 @@ fn check(program: &OsStr) -> Result<(), Failure> {
     let mut is_there = false;
     for candidate in candidates {
         if let Ok(metadata) = fs::metadata(&candidate) {
-            if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+            // By whoever this is, not by anybody.
+            if metadata.is_file() && access(&candidate, Access::EXEC_OK).is_ok() {
                 return Ok(());
             }
             is_there = true;
@@ -55,7 +61,7 @@ fn check(program: &OsStr) -> Result<(), Failure> {
         true => (Exit::CannotExecute, io::ErrorKind::PermissionDenied),
         false => (Exit::NotFound, io::ErrorKind::NotFound),
     };
-    let why = if is_there { "it is not an executable file" } else { "no such program" };
+    let why = if is_there { "it is no file that may be executed" } else { "no such program" };
     Err(Failure::new(exit, io::Error::new(kind, format!("cannot run {}: {why}", program.to_string_lossy()))))
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +24,9 @@ pub(crate) fn server() -> &'static Server {
         let start = || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
             let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
-            runtime.block_on(Server::builder().tick_time(Duration::from_millis(200)).start())
+            let server = Server::builder().tick_time(Duration::from_millis(200));
+            // A session that outlives a test, for what must not depend on its end.
+            runtime.block_on(server.max_session_timeout(Duration::from_secs(120)).start())
         };
         // A thread of its own: the caller may be on a runtime, which must not be blocked on another.
         std::thread::spawn(start).join().expect("no panic").expect("a server can be started")
@@ -42,8 +45,8 @@ pub(crate) fn fairlock<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Co
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FAIRLOCK")) {
         command.env_remove(name);
     }
-    // A configuration file of whoever runs the tests is not for them.
-    command.env("XDG_CONFIG_HOME", "/nonexistent").args(args).stdin(Stdio::null());
+    // A configuration file of whoever runs the tests is not for them, nor is their terminal.
+    command.env("XDG_CONFIG_HOME", "/nonexistent").args(args).stdin(Stdio::null()).process_group(0);
     command
 }
 

@@ -95,6 +95,59 @@ async fn a_candidate_that_is_told_to_end_leaves_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signal_for_a_command_does_not_end_a_candidate_that_runs_none() {
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let guard = lock.acquire().await.expect("free");
+    let mut started = Started::new(elect(&[&path, "--", "echo", "ran"]));
+    contenders(&lock, 2).await;
+    started.signal(Signal::USR1);
+    guard.release().await.expect("held");
+    started.expect_line("ran");
+    assert_eq!(started.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_end_while_losing_its_leadership_does_not_stand_again() {
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let script = "trap 'echo asked' TERM; echo leads; while :; do sleep 0.02; done";
+    let mut started = Started::new(elect(&["--session-timeout", "20", &path, "--", "sh", "-c", script]));
+    started.expect_line("leads");
+    assert!(lock.break_contender(&contenders(&lock, 1).await[0]).await.expect("it is there"));
+    started.expect_line("asked");
+    started.signal(Signal::TERM);
+    started.expect_line("asked");
+    started.silence();
+    assert_eq!(started.wait().code(), Some(143));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_outlasts_servers_that_are_away() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let script = "trap '' TERM; echo leads; while :; do sleep 0.02; done";
+    let args = ["--connect-timeout", "0.5", &path, "--", "sh", "-c", script];
+    let mut command = elect_on(&link.address(), &args);
+    command.stderr(Stdio::piped());
+    let mut started = Started::new(command);
+    started.expect_line("leads");
+    link.refuse(true);
+    link.end_session().await.expect("it can be ended");
+    let mut told = std::io::BufReader::new(started.child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    // Until an attempt has failed for good.
+    while !line.contains("no session with") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut told, &mut line).expect("readable"), 0);
+    }
+    link.refuse(false);
+    started.expect_line("leads");
+    started.signal(Signal::KILL);
+    started.silence();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn leaders_are_told_as_they_change() {
     let path = unused_path();
     let locks = locks().await;

@@ -47,7 +47,7 @@ fn a_command_that_cannot_be_run_is_told_before_anything_is_connected() {
     let told = finish(run_on(nobody[1], &["/a", "--", "no-such-command-at-all"])).expect(127);
     assert_eq!(told.stderr, "fairlock: cannot run no-such-command-at-all: no such program\n");
     let told = finish(run_on(nobody[1], &["/a", "--", "/etc/passwd"])).expect(126);
-    assert_eq!(told.stderr, "fairlock: cannot run /etc/passwd: it is not an executable file\n");
+    assert_eq!(told.stderr, "fairlock: cannot run /etc/passwd: it is no file that may be executed\n");
 }
 
 #[test]
@@ -116,7 +116,9 @@ fn arguments_that_make_no_sense_are_refused() {
         (&["-w", "soon", &path, "true"], "give seconds"),
         (&["-E", "256", &path, "true"], "256"),
         (&["--grace", "3", &path, "true"], "a grace of 3s does not fit"),
-        (&["--grace", "3", "--max-hold", "2", &path, "true"], "leaves no time"),
+        (&["--grace", "0.4", "--max-hold", "0.5", &path, "true"], "leaves the command no time"),
+        (&["--max-hold", "0.1", &path, "true"], "leaves the command no time"),
+        (&[&path, "--max-holdd", "5m", "--", "true"], "--max-holdd is no option"),
         (&["--no-such-option", &path, "true"], "--no-such-option"),
         (&[&path, "--", ""], "the command is empty"),
         (&["-c", "true", &path, "true"], "cannot be used with"),
@@ -128,6 +130,14 @@ fn arguments_that_make_no_sense_are_refused() {
     }
     let told = finish(fairlock(["run", "/a", "--", "true"])).expect(64);
     assert!(told.stderr.contains("FAIRLOCK_SERVERS"), "{told:?}");
+}
+
+#[test]
+fn a_grace_alone_asks_for_a_session_that_leaves_room_for_it() {
+    let path = unused_path();
+    let server = server().address();
+    let told = finish(fairlock(["run", "-v", "-S", &server, "--grace", "6", &path, "--", "true"])).expect(0);
+    assert!(told.stderr.contains("session timeout 30s"), "{told:?}");
 }
 
 #[test]

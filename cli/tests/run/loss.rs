@@ -65,6 +65,22 @@ async fn an_obedient_command_has_its_grace_when_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn children_of_an_obedient_command_have_no_more_time_than_it() {
+    let path = unused_path();
+    let link = Proxy::start(server().address()).await.expect("a proxy");
+    let script =
+        "(trap '' TERM; while :; do sleep 0.02; done) & trap 'exit 0' TERM; echo runs; while :; do sleep 0.02; done";
+    let mut started = Started::script(run_on(&link.address(), &[&path]), script);
+    started.expect_line("runs");
+    let granted = next_grant(&path).await;
+    link.swallow(Direction::Both);
+    let (dead, _) = started.silence();
+    assert!(dead < granted.await.expect("no panic"));
+    link.pass();
+    assert_eq!(started.wait().code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_short_interruption_is_not_noticed() {
     let path = unused_path();
     let link = Proxy::start(server().address()).await.expect("a proxy");
@@ -117,11 +133,13 @@ async fn a_stopped_program_does_not_keep_its_command_alive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_program_takes_its_command_along() {
     let path = unused_path();
-    let mut started = stubborn(&server().address(), &path);
-    let granted = next_grant(&path).await;
+    // A session so long that nothing here waits for its end.
+    let mut started = Started::script(run(&["--session-timeout", "100", &path]), STUBBORN);
+    started.expect_line("runs");
+    let killed = Instant::now();
     started.child.kill().expect("it runs");
     let (dead, _) = started.silence();
-    assert!(dead < granted.await.expect("no panic"));
+    assert!(dead - killed < PATIENCE, "{:?}", dead - killed);
 }
 
 /// The processes whose parent is this one, as Linux tells them.
@@ -158,6 +176,25 @@ fn a_command_dies_even_if_the_program_and_its_watchdog_are_killed_together() {
     started.child.kill().expect("it runs");
     kill_process(watchdog, Signal::KILL).expect("it runs");
     started.silence();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_watchdog_that_stood_still_kills_nobody_when_it_goes_on() {
+    let path = unused_path();
+    let mut command = run(&[&path]);
+    command.stdin(Stdio::piped());
+    let mut started = Started::script(command, "echo runs; read line; echo alive");
+    started.expect_line("runs");
+    let (watchdog, _) = watchdog_of(&started);
+    kill_process(watchdog, Signal::STOP).expect("it runs");
+    // Longer than anything that it was told before; the session lasts two seconds.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    kill_process(watchdog, Signal::CONT).expect("it is there");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(started.child.stdin.take());
+    started.expect_line("alive");
+    assert_eq!(started.wait().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

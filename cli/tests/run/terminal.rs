@@ -23,6 +23,10 @@ impl OnTerminal {
         let pair = native_pty_system().openpty(PtySize::default()).expect("a terminal");
         let mut command = CommandBuilder::new(words[0]);
         command.args(&words[1..]);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FAIRLOCK")) {
+            command.env_remove(name);
+        }
+        command.env("XDG_CONFIG_HOME", "/nonexistent");
         command.env("FAIRLOCK_SERVERS", server().address());
         command.env("PS1", "$ ");
         let child = pair.slave.spawn_command(command).expect("the program can be run");
@@ -88,16 +92,54 @@ fn the_command_may_read_from_the_terminal() {
     assert_eq!(program.child.wait().expect("a child").exit_code(), 0);
 }
 
-#[test]
-fn an_interrupt_ends_the_command_and_the_script_around_it() {
+/// A script around a command that the terminal's key interrupts.
+fn interrupted(command: &str, keys: &str, sign: &str) {
     let path = unused_path();
-    let script = format!("'{PROGRAM}' run {path} -- sh -c 'echo runs; exec sleep 1000'; echo went on");
+    let script = format!("'{PROGRAM}' run {path} -- sh -c '{command}'; echo went on");
     let mut program = OnTerminal::start(&["bash", "-c", &script]);
-    program.expect("runs");
+    program.press(keys);
+    program.expect(sign);
     program.press("\u{3}");
     assert!(!program.child.wait().expect("a child").success());
     let shown = program.shown.0.lock().expect("no panic").clone();
     assert!(!shown.contains("went on"), "{shown}");
+}
+
+#[test]
+fn an_interrupt_ends_the_command_and_the_script_around_it() {
+    interrupted("echo runs; exec sleep 1000", "", "runs");
+}
+
+#[test]
+fn an_interrupt_of_a_command_that_has_the_keyboard_ends_the_script_as_well() {
+    interrupted("read line < /dev/tty; echo got $line; read line < /dev/tty", "line\r", "got line");
+}
+
+#[test]
+fn others_keep_the_keyboard_while_the_command_does_not_ask_for_it() {
+    let path = unused_path();
+    // In a script nobody has given the job a group of its own.
+    let script = format!(
+        "'{PROGRAM}' run {path} -- sh -c 'echo runs; sleep 1000' & read -p 'name? ' name; echo \"hello $name\"; kill $!; wait"
+    );
+    let mut program = OnTerminal::start(&["bash", "-c", &script]);
+    program.expect("runs");
+    program.press("ann\r");
+    program.expect("hello ann");
+    program.child.wait().expect("a child");
+}
+
+#[test]
+fn a_pager_behind_the_command_reads_the_keys() {
+    let path = unused_path();
+    let pager = "read runs; printf more; read key < /dev/tty; echo key $key";
+    let script = format!("'{PROGRAM}' run {path} -- sh -c 'echo runs; exec sleep 1000' | bash -c '{pager}'");
+    let mut program = OnTerminal::start(&["bash", "-c", &script]);
+    program.expect("more");
+    program.press("x\r");
+    program.expect("key x");
+    program.press("\u{3}");
+    assert!(!program.child.wait().expect("a child").success());
 }
 
 #[test]
@@ -119,6 +161,38 @@ fn the_stop_key_stops_both_and_the_shell_continues_both() {
     shell.expect("got li\"\"ne");
     shell.press("exit\r");
     assert!(shell.child.wait().expect("a child").success());
+}
+
+#[test]
+fn the_stop_key_stops_nested_locks() {
+    let (outer, inner) = (unused_path(), unused_path());
+    let mut shell = OnTerminal::start(&["bash", "--norc", "--noprofile", "-i"]);
+    shell.expect("$ ");
+    let run = format!("'{PROGRAM}' run --session-timeout 60");
+    shell.press(&format!("{run} {outer} -- {run} {inner} -- sh -c 'read a; echo ru\"\"ns $a; read a; echo got $a'\r"));
+    // Once it has read something, it has the keyboard.
+    shell.press("first\r");
+    shell.expect("runs first\r\n");
+    shell.press("\u{1a}");
+    shell.expect("Stopped");
+    shell.press("fg\r");
+    shell.expect("fairlock: continued");
+    shell.press("li\"\"ne\r");
+    shell.expect("got li\"\"ne");
+    shell.press("exit\r");
+    assert!(shell.child.wait().expect("a child").success());
+}
+
+#[test]
+fn the_stop_key_does_nothing_where_nobody_could_continue_it() {
+    let path = unused_path();
+    // The program leads the terminal's session: there is no shell.
+    let mut program = OnTerminal::start(&[PROGRAM, "run", &path, "--", "sh", "-c", "echo runs; read a; echo got $a"]);
+    program.expect("runs");
+    program.press("\u{1a}");
+    program.press("line\r");
+    program.expect("got line");
+    assert_eq!(program.child.wait().expect("a child").exit_code(), 0);
 }
 
 #[test]
