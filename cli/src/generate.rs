@@ -25,7 +25,7 @@ pub(crate) fn man(args: &ManArgs) -> Result<Exit, Failure> {
             None => table,
             Some(name) => {
                 let found = table.find_subcommand(name).cloned();
-                found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no command {name:?}")))?
+                found.ok_or_else(|| Failure::usage(format!("there is no command {name:?}")))?
             }
         };
         io::stdout().lock().write_all(&rendered(page)?)?;

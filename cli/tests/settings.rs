@@ -37,13 +37,19 @@ impl Drop for Folder {
     }
 }
 
-fn fairlock(folder: &Folder, args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+/// The program in an environment without settings but for those of the folder.
+fn program(folder: &Folder) -> Command {
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FAIRLOCK")) {
         command.env_remove(name);
     }
-    command.args(args).stdin(Stdio::null()).env("XDG_CONFIG_HOME", &folder.0);
-    command.envs(variables.iter().copied());
+    command.stdin(Stdio::null()).env("XDG_CONFIG_HOME", &folder.0);
+    command
+}
+
+fn fairlock(folder: &Folder, args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+    let mut command = program(folder);
+    command.args(args).envs(variables.iter().copied());
     let Output { status, stdout, stderr } = command.output().expect("the program can be run");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (status.code().expect("not killed"), text(stdout), text(stderr))
@@ -132,6 +138,7 @@ fn mistakes_are_told_with_their_place_and_without_secrets() {
         ("default-profile = 'x'\n[profiles.a]\n", "config.toml: there is no profile \"x\", but a"),
         ("[profiles.a]\nserver = 'x'\n", "config.toml: line 2: unknown field `server`"),
         ("[profiles.a]\nauth = [{ secret = 's3cret' ]\n", "config.toml: line 2"),
+        ("[profiles.a]\nauth = ['digest user:s3cret']\n", "config.toml: line 2: expected"),
         (
             "default-profile = 'a'\n[profiles.a]\nsession-timeout = 'soon'\n",
             "session-timeout from profile a is \"soon\"",
@@ -157,6 +164,42 @@ fn mistakes_are_told_with_their_place_and_without_secrets() {
     }
     let (code, _, told) = fairlock(&folder, &["config", "--session-timeout", "soon"], &[]);
     assert!(code == 64 && told.contains("give seconds"), "{told}");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_not_taken_for_one_that_is_not_set() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut command = program(&Folder::new());
+    command.arg("config").env("FAIRLOCK_AUTH", std::ffi::OsStr::from_bytes(b"digest user:s3cret\xff"));
+    let output = command.output().expect("the program can be run");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(told.contains("FAIRLOCK_AUTH is not UTF-8") && !told.contains("s3cret"), "{told}");
+}
+
+#[test]
+fn paths_of_the_file_are_beside_it() {
+    let folder = Folder::with_file("default-profile = 'a'\n[profiles.a]\nauth = [{ file = 'secret' }]\n");
+    fs::write(folder.path("fairlock/secret"), "digest user:s3cret\n").expect("a writable folder");
+    let (code, printed, told) = fairlock(&folder, &["config"], &[]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(row(&printed, "auth"), ("digest (secret not shown)".into(), "profile a".into()));
+}
+
+#[test]
+fn what_a_profile_says_wrongly_is_no_mistake_of_the_arguments() {
+    let run = ["run", "/a", "--", "true"];
+    for (text, words) in [
+        ("servers = 'a:1,,b:2'", "malformed"),
+        ("servers = 'a:1/x'\nchroot = '/x'", "twice"),
+        ("servers = 'a:1'\nidentity = ''", "the owner"),
+    ] {
+        let folder = Folder::with_file(&format!("default-profile = 'a'\n[profiles.a]\n{text}\n"));
+        let (code, _, told) = fairlock(&folder, &run, &[]);
+        assert!(code == 78 && told.contains(words), "{text}: {code} {told}");
+    }
+    let (code, _, told) = fairlock(&Folder::new(), &["run", "-S", "a:1,,b:2", "/a", "--", "true"], &[]);
+    assert!(code == 64 && told.contains("malformed"), "{told}");
 }
 
 /// All commands, as the help lists them.
@@ -243,13 +286,13 @@ fn there_is_a_man_page_for_each_command() {
     let main = fs::read_to_string(format!("{pages}/fairlock.1")).expect("the main page");
     assert!(main.contains("fairlock\\-run(1)"), "{main}");
     let (code, _, told) = fairlock(&folder, &["man", "nothing"], &[]);
-    assert!(code != 0 && told.contains("nothing"), "{told}");
+    assert!(code == 64 && told.contains("nothing"), "{told}");
 }
 
 #[test]
 fn a_reader_that_has_gone_is_no_error() {
     for args in [&["completions", "bash"][..], &["man", "run"], &["config"], &["--help"]] {
-        let mut child = Command::new(PROGRAM)
+        let mut child = program(&Folder::new())
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -272,7 +315,7 @@ fn no_secret_is_among_the_arguments_of_any_process() {
     let folder = Folder::new();
     let secret = folder.path("secret");
     fs::write(&secret, "digest user:s3cret\n").expect("a writable folder");
-    let mut child = Command::new(PROGRAM)
+    let mut child = program(&folder)
         .args(["run", "-S", &address, "--auth-file", &secret, "/a", "--", "true"])
         .spawn()
         .expect("the program can be run");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::values;
 
-/// Each may be given in the environment as well, and all but the first two in a profile of the configuration file. A flag
-/// wins over the environment, the environment over the profile.
+/// Each may be given in the environment as well, and all but those that name the profile and the file in a profile of the
+/// configuration file. A flag wins over the environment, the environment over the profile.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {

@@ -9,7 +9,7 @@ use fairlock::Builder;
 use fairlock::store::zookeeper::Tls;
 use fairlock::store::zookeeper::ZooKeeper;
 
-use super::{Connection, Origin, Sourced, Sources, file};
+use super::{Connection, Origin, Sourced, Sources, file, variable};
 use crate::exit::Failure;
 
 /// The files, as far as they were given.
@@ -22,23 +22,20 @@ pub(crate) struct Encryption {
 
 impl Encryption {
     pub(super) fn read(flags: &Connection, files: &file::Files, sources: &Sources<'_>) -> Result<Self, String> {
-        let pick = |flag: &Option<PathBuf>, name, variable, of_profile: &Option<PathBuf>| {
+        let path = |flag: &Option<PathBuf>, name, variable| {
             let flag = flag.clone().map(|path| Sourced::new(path, Origin::Flag(name)));
-            let text = |path: &PathBuf| path.display().to_string();
-            flag.or_else(|| {
-                sources.text(None, name, variable, of_profile.as_ref().map(text)).map(|s| s.map(PathBuf::from))
-            })
+            flag.or_else(|| sources.text(None, name, variable, None).map(|text| text.map(PathBuf::from)))
         };
-        let found = Self {
-            ca: pick(&flags.tls_ca, "tls-ca", "FAIRLOCK_TLS_CA", &files.ca),
-            certificate: pick(
-                &flags.tls_certificate,
-                "tls-certificate",
-                "FAIRLOCK_TLS_CERTIFICATE",
-                &files.certificate,
-            ),
-            key: pick(&flags.tls_key, "tls-key", "FAIRLOCK_TLS_KEY", &files.key),
-        };
+        let of_profile =
+            |path: &Option<PathBuf>| path.clone().map(|path| Sourced::new(path, sources.of_profile.clone()));
+        let ca = path(&flags.tls_ca, "tls-ca", variable::TLS_CA).or_else(|| of_profile(&files.ca));
+        // A certificate and its key are one thing: those of two sources would not fit.
+        let mut certificate = path(&flags.tls_certificate, "tls-certificate", variable::TLS_CERTIFICATE);
+        let mut key = path(&flags.tls_key, "tls-key", variable::TLS_KEY);
+        if certificate.is_none() && key.is_none() {
+            (certificate, key) = (of_profile(&files.certificate), of_profile(&files.key));
+        }
+        let found = Self { ca, certificate, key };
         match (&found.ca, &found.certificate, &found.key) {
             (_, Some(_), None) | (_, None, Some(_)) => {
                 Err("a certificate for TLS needs its key, and a key its certificate; give both".to_owned())

@@ -97,7 +97,8 @@ impl File {
         let Some(path) = named.map(Path::to_owned).or(usual) else { return Ok((None, Self::default())) };
         match fs::read_to_string(&path) {
             Ok(text) => {
-                let file = Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+                let mut file = Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+                file.beside(&path);
                 Ok((Some(path), file))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok((None, Self::default())),
@@ -106,12 +107,27 @@ impl File {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // The error's long form repeats the line, which may hold a secret.
+        // The error's long form repeats the line, and the short one a value of the wrong type: either may be a secret.
         toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{place}{}", error.message())
+            let message = error.message();
+            let is_about_value = message.starts_with("invalid type") || message.starts_with("invalid value");
+            let told = message.find("expected ").filter(|_| is_about_value).map_or(message, |at| &message[at..]);
+            format!("{place}{told}")
         })
+    }
+
+    /// Where a path of the file is: beside the file, unless it is absolute.
+    fn beside(&mut self, file: &Path) {
+        let Some(folder) = file.parent() else { return };
+        for profile in self.profiles.values_mut() {
+            let of_auth = profile.auth.iter_mut().map(|auth| &mut auth.file);
+            let of_tls = [&mut profile.tls.ca, &mut profile.tls.certificate, &mut profile.tls.key];
+            for path in of_auth.chain(of_tls).filter_map(Option::as_mut) {
+                *path = folder.join(&path);
+            }
+        }
     }
 
     /// The profile that was named, or the default one; its name and its content.
@@ -163,6 +179,8 @@ mod tests {
             ("[profiles.a]\nserver = 'x'", "line 2: unknown field `server`"),
             ("[profiles.a]\nauth = [{ scheme = 's', secret = 's3cret', x = 1 }]", "line 2"),
             ("[profiles.a]\nauth = [{ secret = 's3cret }]", "line 2"),
+            ("[profiles.a]\nauth = ['digest user:s3cret']", "line 2: expected "),
+            ("[profiles.a]\nauth = [{ scheme = 's', secret = 53 }]", "line 2: expected a string"),
             ("x = [", "line 1"),
         ] {
             let error = File::parse(text).map(|_| ()).expect_err(text);

@@ -35,6 +35,9 @@ mod variable {
     pub(super) const AUTH: &str = "FAIRLOCK_AUTH";
     pub(super) const AUTH_FILE: &str = "FAIRLOCK_AUTH_FILE";
     pub(super) const ACCESS: &str = "FAIRLOCK_ACCESS";
+    pub(super) const TLS_CA: &str = "FAIRLOCK_TLS_CA";
+    pub(super) const TLS_CERTIFICATE: &str = "FAIRLOCK_TLS_CERTIFICATE";
+    pub(super) const TLS_KEY: &str = "FAIRLOCK_TLS_KEY";
 }
 
 /// What holds, and why.
@@ -64,10 +67,15 @@ pub(crate) struct WrongSetting(String);
 impl Settings {
     /// What holds for this command line in this process's environment.
     pub(crate) fn read(flags: &Connection) -> Result<Self, Failure> {
-        let look_up = |name: &str| match std::env::var(name) {
-            Ok(value) => Some(value).filter(|value| !value.is_empty()),
-            Err(_) => None,
-        };
+        // One that is no text must not be taken for one that is not set: it might be the credentials.
+        let variables = std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FAIRLOCK_"));
+        for (name, value) in variables {
+            if value.to_str().is_none() {
+                let name = name.to_string_lossy();
+                return Err(Failure::new(Exit::WrongConfig, WrongSetting(format!("the variable {name} is not UTF-8"))));
+            }
+        }
+        let look_up = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self::resolve(flags, &look_up).map_err(|error| Failure::new(Exit::WrongConfig, WrongSetting(error)))
     }
 
@@ -126,7 +134,8 @@ impl Settings {
 
     /// The connect string: the servers and the root.
     pub(crate) fn connect_string(&self) -> Result<String, Failure> {
-        let wrong = |reason: &str| Failure::new(Exit::Usage, WrongSetting(reason.to_owned()));
+        let wrong =
+            |reason: &str| Failure::new(self.blame(&[&self.servers, &self.chroot]), WrongSetting(reason.to_owned()));
         let Some(servers) = &self.servers else {
             return Err(wrong(
                 "which servers? Give --servers HOST:PORT, set FAIRLOCK_SERVERS, or write a profile (fairlock config --help)",
@@ -142,14 +151,22 @@ impl Settings {
         }
     }
 
+    /// How to exit when something is wrong with these: the arguments are, if any of them is an argument, or nothing was said.
+    fn blame(&self, settings: &[&Option<Sourced<String>>]) -> Exit {
+        let is_argument = |setting: &Sourced<String>| matches!(setting.origin, Origin::Flag(_));
+        let mut said = settings.iter().filter_map(|setting| setting.as_ref()).peekable();
+        if said.peek().is_none() || said.any(is_argument) { Exit::Usage } else { Exit::WrongConfig }
+    }
+
     /// A builder with everything but the servers. Unless it is set, the owner is called as said here.
     pub(crate) fn builder(&self, owner: &str) -> Result<Builder, Failure> {
         let owner = self.identity.as_ref().map_or(owner, |identity| &identity.value);
+        let identity = Identity::new(owner).map_err(|error| Failure::new(self.blame(&[&self.identity]), error))?;
         let mut builder = Fairlock::builder()
             .session_timeout(self.session_timeout.value)
             .connect_timeout(self.connect_timeout.value)
             .access(self.access.value)
-            .identity(Identity::new(owner)?);
+            .identity(identity);
         for credential in &self.credentials {
             builder = builder.credentials(&credential.value.scheme, credential.value.secret());
         }
@@ -165,7 +182,11 @@ impl Settings {
 
     /// Connects.
     pub(crate) async fn open(&self, owner: &str) -> Result<Fairlock, Failure> {
-        Ok(self.builder(owner)?.connect(&self.connect_string()?).await?)
+        let connect_string = self.connect_string()?;
+        self.builder(owner)?.connect(&connect_string).await.map_err(|error| match error {
+            fairlock::Error::InvalidConfig { .. } => Failure::new(self.blame(&[&self.servers, &self.chroot]), error),
+            error => error.into(),
+        })
     }
 }
 
