@@ -7,9 +7,10 @@ use fairlock::recipes::{Election, Leader};
 use fairlock::{Error, Fairlock, Retry};
 
 use super::held::Held;
+use super::job::{How, Job};
 use super::plan::{Plan, Room};
 use super::signals::{self, Signals};
-use super::supervise::{self, How, Job};
+use super::supervise;
 use super::watchdog::Watchdog;
 use super::{Interrupt, close, environment, exit_of, give_back, interrupt, or_signal, pass_interrupt_on, terminal};
 use crate::args::ElectArgs;

@@ -3,7 +3,6 @@
 //! Nothing in here gives up on a living command: what cannot be done is told, and the lock stays held, for whoever returns from here
 //! gives the lock back.
 
-use std::ffi::OsString;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -15,16 +14,14 @@ use rustix::process::{Signal, getpgrp};
 
 use super::command::{Change, Running};
 use super::held::{Held, Request};
+use super::job::{Ended, How, Job, Key, Killed};
 use super::signals::{self, Signals};
 use super::terminal::{self, Stop, Terminal};
 use super::timeline::{Due, Timeline};
-use super::voice::Voice;
 use super::watchdog::Watchdog;
 
 /// How often the watchdog is told how long the lock is good, at least.
 const NEWS_INTERVAL: Duration = Duration::from_millis(200);
-/// How long a killed group is waited for in silence. Its processes may hang in the system, where nobody can end them.
-const KILL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether a group is empty, or a session good for longer: nothing tells.
 const LOOK: Duration = Duration::from_millis(10);
 /// The pause before it is asked again who wants the lock, when that could not be learned.
@@ -33,50 +30,6 @@ const REQUEST_PAUSE: Duration = Duration::from_secs(5);
 /// What whoever asks for the lock is told.
 const ENDS: &str = "seen; the command is being ended";
 const GOES_ON: &str = "seen; the command goes on until it ends by itself";
-
-/// What to run, and how to end it.
-pub(super) struct Job<'a> {
-    pub(super) words: &'a [OsString],
-    pub(super) environment: &'a [(&'static str, Option<String>)],
-    pub(super) timeline: Timeline,
-    /// Whether to end it when somebody asks for the lock.
-    pub(super) yields: bool,
-    /// Whether processes that it leaves behind are left alone.
-    pub(super) leaves_background: bool,
-    pub(super) voice: Voice,
-}
-
-/// How the command ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) how: How,
-    /// The last signal by which somebody wanted everything to end.
-    pub(super) told_to_end: Option<Signal>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    Exited(i32),
-    Killed {
-        signal: i32,
-        key: Option<Key>,
-    },
-    /// It was ended, or has ended, when the lock was not good any more.
-    LockLost(String),
-    /// It was ended because somebody asked for the lock.
-    Yielded,
-    /// It was not begun: a signal came before.
-    NotBegun(Signal),
-}
-
-/// Whom a key of the terminal has interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    /// The command alone, which had the foreground.
-    OfCommand,
-    /// This program and all of its group, and through it the command.
-    OfAll,
-}
 
 /// Why it is being ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -404,31 +357,6 @@ impl<'a> Supervision<'a> {
                 self.job.voice.warn(format_args!("the watchdog is gone and cannot be replaced: {error}"));
             }
         }
-    }
-}
-
-/// Processes that were killed, and are waited for.
-struct Killed {
-    at: Timestamp,
-    is_told: bool,
-}
-
-impl Killed {
-    fn now() -> Self {
-        Self { at: HostClock.now(), is_told: false }
-    }
-
-    /// Whether they should be dead by now, so that nothing is left to do but to hold the lock for as long as they live.
-    fn is_hopeless(&mut self, voice: Voice) -> bool {
-        let is_late = HostClock.now().saturating_since(self.at) >= KILL_PATIENCE;
-        if is_late && !self.is_told {
-            self.is_told = true;
-            voice.warn(format_args!(
-                "processes of the command were killed and do not die: they hang in the system, or are another user's. The lock is \
-                 kept for as long as possible"
-            ));
-        }
-        is_late
     }
 }
 
