@@ -11,6 +11,7 @@ use rustix::process::{
 };
 
 use super::launch;
+use super::process::Process;
 
 /// A running command.
 #[derive(Debug)]
@@ -106,34 +107,20 @@ impl Running {
         while matches!(waitid(WaitId::Pgid(Some(self.pid)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG), Ok(Some(_)))
         {
         }
-        // Others of another user may not be signalled, and are there.
-        test_kill_process_group(self.pid) != Err(Errno::SRCH) && members_alive(self.pid).unwrap_or(true)
+        let is_empty = || test_kill_process_group(self.pid) == Err(Errno::SRCH) || self.has_zombies_only();
+        // Twice: a process that had been passed over may have started another where one look was already through.
+        !(is_empty() && is_empty())
     }
-}
 
-/// Whether a process of this group lives, other than as a zombie that somebody else has to wait for. `None` where the system
-/// does not tell.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn members_alive(group: Pid) -> Option<bool> {
-    let group = group.as_raw_nonzero().get();
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let is_process = entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
-        if !is_process {
-            continue;
+    /// Whether there are processes of the group to be seen, and all of them are dead, and wait for somebody who does not come. That
+    /// nobody is seen proves nothing: others' processes may be hidden.
+    fn has_zombies_only(&self) -> bool {
+        let group = self.pid.as_raw_nonzero().get();
+        let members = Process::all().into_iter().flatten().filter(|process| process.group == group);
+        let (mut zombies, mut living) = (0, 0);
+        for member in members {
+            *(if member.is_alive { &mut living } else { &mut zombies }) += 1;
         }
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        // The name, in parentheses, may have any characters; behind it come the state, the parent and the group.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let state = fields.next().unwrap_or_default();
-        let of = fields.nth(1).and_then(|text| text.parse::<i32>().ok());
-        if of == Some(group) && !matches!(state, "Z" | "X" | "x") {
-            return Some(true);
-        }
+        zombies > 0 && living == 0
     }
-    Some(false)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn members_alive(_: Pid) -> Option<bool> {
-    None
 }

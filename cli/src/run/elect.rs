@@ -8,7 +8,7 @@ use fairlock::{Error, Fairlock, Retry};
 
 use super::held::Held;
 use super::job::{How, Job};
-use super::plan::{Plan, Room};
+use super::plan::Plan;
 use super::signals::{self, Signals};
 use super::supervise;
 use super::watchdog::Watchdog;
@@ -32,12 +32,12 @@ pub(crate) async fn run(args: ElectArgs, settings: Settings) -> Result<Exit, Fai
     let plan = Plan::new(args.command.clone())?;
     terminal::never_stop_for_output()?;
     let mut signals = Signals::catch()?;
-    let (locks, room) = match or_signal(&mut signals, plan.open(settings)).await {
+    let (locks, _) = match or_signal(&mut signals, plan.open(settings)).await {
         Ok(opened) => opened?,
         Err(exit) => return Ok(exit),
     };
     let election = locks.election(&args.name)?;
-    let candidate = Candidate { args: &args, plan: &plan, locks: &locks, election, room };
+    let candidate = Candidate { args: &args, plan: &plan, locks: &locks, election };
     let outcome = candidate.stand(&mut signals).await;
     close(&locks, plan.voice).await;
     if let Ok((_, Some(interrupt))) = outcome {
@@ -52,7 +52,6 @@ struct Candidate<'a> {
     plan: &'a Plan,
     locks: &'a Fairlock,
     election: Election,
-    room: Room,
 }
 
 impl Candidate<'_> {
@@ -82,11 +81,13 @@ impl Candidate<'_> {
             pause = PAUSE_MIN;
             let held = Held::Leadership(leadership);
             voice.say(format_args!("leading, fencing token {}", held.token()));
+            let room = self.plan.room(self.locks.session_timeout().await?)?;
             let job = Job {
                 words: &self.plan.words,
                 environment: &environment(&self.args.name, &held, self.locks, None),
-                timeline: self.room.timeline(None),
+                timeline: room.timeline(None),
                 yields: true,
+                gives_up_on: signals::ends_a_candidate,
                 leaves_background: self.plan.leaves_background,
                 voice,
             };

@@ -19,6 +19,8 @@ pub(super) struct Job<'a> {
     pub(super) timeline: Timeline,
     /// Whether to end it when somebody asks for the lock.
     pub(super) yields: bool,
+    /// Which signals give up on a command that was not begun yet.
+    pub(super) gives_up_on: fn(Signal) -> bool,
     /// Whether processes that it leaves behind are left alone.
     pub(super) leaves_background: bool,
     pub(super) voice: Voice,

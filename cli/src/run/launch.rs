@@ -13,6 +13,7 @@ use std::process::Command;
 use fairlock::clock::{Clock as _, HostClock, Timestamp};
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
+use super::terminal;
 use super::watchdog::{nanos, point};
 use crate::exit::{self, Exit};
 
@@ -39,9 +40,11 @@ pub(crate) fn become_command(mut arguments: impl Iterator<Item = OsString>) -> E
         return Exit::Other;
     }
     if HostClock.now() >= point(until) {
-        // Whoever stood still for so long may have lost the lock.
+        exit::explain(&io::Error::other("the command was not begun: by now the lock may be lost"));
         return Exit::LockLost;
     }
+    // A command that could not be stopped for it would change the terminal's modes under whoever has it.
+    let _ = terminal::stop_for_output();
     let error = Command::new(&program).args(arguments).exec();
     let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::CannotExecute };
     exit::explain(&io::Error::new(error.kind(), format!("cannot run {}: {error}", program.to_string_lossy())));

@@ -7,6 +7,7 @@ mod held;
 mod job;
 pub(crate) mod launch;
 mod plan;
+mod process;
 mod signals;
 mod supervise;
 mod terminal;
@@ -71,7 +72,8 @@ async fn under_the_lock(
     signals: &mut Signals,
     mut watchdog: Watchdog,
 ) -> Result<(Exit, Option<Interrupt>), Failure> {
-    let room = room.within(args.max_hold)?;
+    // Told before anybody waits.
+    room.within(args.max_hold)?;
     let kind = match args.permits {
         Some(permits) => Kind::Permits(permits),
         None if args.shared => Kind::Shared,
@@ -84,6 +86,7 @@ async fn under_the_lock(
         Err(Exit::NotGranted) => return Ok((Exit::Code(args.conflict_exit_code), None)),
         Err(exit) => return Ok((exit, None)),
     };
+    let room = plan.room(locks.session_timeout().await?)?.within(args.max_hold)?;
     let timeline = room.timeline(args.max_hold);
     let deadline_unix_millis = args.max_hold.map(|hold| HostClock.unix_millis().saturating_add(millis(hold)));
     let job = Job {
@@ -91,6 +94,7 @@ async fn under_the_lock(
         environment: &environment(&args.lock, &held, locks, deadline_unix_millis),
         timeline,
         yields: args.yield_on_request,
+        gives_up_on: |_| true,
         leaves_background: plan.leaves_background,
         voice: plan.voice,
     };

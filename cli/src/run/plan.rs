@@ -62,20 +62,29 @@ impl Plan {
             started.elapsed(),
             locks.identity()
         ));
+        match self.room(session_timeout) {
+            Ok(room) => Ok((locks, room)),
+            Err(failure) => {
+                settings::close(&locks).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// How long the command may take to end in a session of this length. A session that replaces an expired one may have another.
+    pub(super) fn room(&self, session_timeout: Duration) -> Result<Room, Failure> {
         let grace_max = session_timeout / GRACE_PART_MIN;
         if let Some(grace) = self.grace.filter(|grace| *grace > grace_max) {
-            settings::close(&locks).await;
             return Err(Failure::usage(format!(
                 "a grace of {grace:?} does not fit into a session of {session_timeout:?}: give {grace_max:?} at most, or ask \
                  for a longer session (--session-timeout; the servers may limit it)"
             )));
         }
-        let room = Room {
+        Ok(Room {
             grace: self.grace.unwrap_or(session_timeout / GRACE_PART),
             is_chosen: self.grace.is_some(),
             reserve: timeline::reserve(session_timeout),
-        };
-        Ok((locks, room))
+        })
     }
 }
 

@@ -31,6 +31,8 @@ const REQUEST_PAUSE: Duration = Duration::from_secs(5);
 const ENDS: &str = "seen; the command is being ended";
 const GOES_ON: &str = "seen; the command goes on until it ends by itself";
 
+const HELD_TOO_LONG: &str = "the longest time to hold the lock is nearly over";
+
 /// Why it is being ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
@@ -54,6 +56,10 @@ struct Supervision<'a> {
     told_to_end: Option<Signal>,
     watchdog: &'a mut Watchdog,
     has_watchdog: bool,
+    /// Until when the group may live, as the watchdog knows it.
+    told_until: Timestamp,
+    /// Whether the command was stopped for want of the foreground, which could not be given to it.
+    wants_foreground: bool,
 }
 
 /// Runs the command to its end; nobody of its group is left then, unless it was wanted otherwise.
@@ -69,9 +75,14 @@ pub(super) async fn run(
         if let Some(reason) = held.loss() {
             return not_begun(How::LockLost(describe(reason)));
         }
+        if job.timeline.is_too_late(HostClock.now()) {
+            return not_begun(How::LockLost(HELD_TOO_LONG.to_owned()));
+        }
         tokio::select! {
             biased;
-            signal = signals.next() => return not_begun(How::NotBegun(signal)),
+            signal = signals.next() => if (job.gives_up_on)(signal) {
+                return not_begun(How::NotBegun(signal));
+            },
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -90,6 +101,8 @@ pub(super) async fn run(
         told_to_end: None,
         watchdog,
         has_watchdog: true,
+        told_until: Timestamp::default(),
+        wants_foreground: false,
     };
     // Known to the watchdog before its program begins.
     supervision.tell_watchdog();
@@ -130,6 +143,9 @@ impl<'a> Supervision<'a> {
                 }
             };
             self.tell_watchdog();
+            if self.wants_foreground {
+                self.give_foreground();
+            }
             let wake = if is_lost { wake } else { wake.min(HostClock.now() + NEWS_INTERVAL) };
             change = tokio::select! {
                 biased;
@@ -173,8 +189,11 @@ impl<'a> Supervision<'a> {
     async fn finish(&mut self, signals: &mut Signals) -> io::Result<Ended> {
         // Looked at before anything else is waited for: was all of the work done under the lock?
         let is_lost = self.is_lost();
-        let is_over = HostClock.now() >= self.timeline.last_end(self.valid_until);
+        let now = HostClock.now();
         let change = self.running.change()?;
+        // The watchdog acts on what it was told last, which may be less than is known by now.
+        let was_killed = change == Some(Change::Killed(Signal::KILL.as_raw()));
+        let is_over = now >= self.timeline.last_end(self.valid_until) || was_killed && now >= self.told_until;
         let key = self.key();
         if self.ending.is_none() && (is_lost || is_over) {
             // It was not ended from here: the watchdog did, or it has ended by itself too late.
@@ -212,6 +231,7 @@ impl<'a> Supervision<'a> {
     /// Those whom the command has left behind would go on without the lock.
     async fn end_others(&mut self, signals: &mut Signals) {
         self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
         self.timeline.terminated(HostClock.now());
         if self.ending.is_none() {
             self.job.voice.warn(format_args!(
@@ -289,9 +309,7 @@ impl<'a> Supervision<'a> {
     fn why(&self, is_lost: bool) -> Ending {
         Ending::Loss(match self.held.loss() {
             Some(reason) if is_lost => describe(reason),
-            _ if self.timeline.ends_by_hold(self.valid_until) => {
-                "the longest time to hold the lock is nearly over".to_owned()
-            }
+            _ if self.timeline.ends_by_hold(self.valid_until) => HELD_TOO_LONG.to_owned(),
             _ => "no server has answered for so long that the lock may soon be another's".to_owned(),
         })
     }
@@ -311,15 +329,14 @@ impl<'a> Supervision<'a> {
 
     /// The command was stopped, by the terminal or otherwise.
     fn stopped(&mut self, signal: i32) {
-        let Some(terminal) = &self.terminal else { return };
         let group = self.running.group();
         let by = |known: Signal| known.as_raw() == signal;
-        let had_foreground = terminal.is_with(group);
-        let needs_foreground = by(Signal::TTIN) || by(Signal::TTOU);
-        if needs_foreground && terminal.give_to(group) {
-            // It needs the terminal, and here it is.
-            return self.signal(Signal::CONT);
+        // Where the stop key came first, the command is to be stopped, whatever has stopped it.
+        let needs_foreground = (by(Signal::TTIN) || by(Signal::TTOU)) && !self.is_stopping;
+        if needs_foreground && self.give_foreground() {
+            return;
         }
+        let had_foreground = self.terminal.as_ref().is_some_and(|terminal| terminal.is_with(group));
         // Whoever was stopped otherwise, away from the terminal, is continued by whoever has stopped it. One that is like this stops
         // itself for the key.
         if by(Signal::STOP) && !had_foreground && !self.is_stopping {
@@ -327,23 +344,39 @@ impl<'a> Supervision<'a> {
         }
         self.is_stopping = false;
         self.job.voice.say(format_args!("the command was stopped"));
-        terminal.take_back_from(group);
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back_from(group);
+        }
         // As if the terminal had stopped us as well. Here we stand still until we are continued.
         let stop = if needs_foreground { Stop::NeedsForeground } else { Stop::Key };
         if terminal::stop_own_group(stop) {
             self.job.voice.warn(format_args!("continued"));
         } else if needs_foreground {
-            // Nobody could bring us to the foreground, so it would only be stopped again.
-            return;
+            // Nobody could bring us to the foreground. It may become free by itself.
+            self.wants_foreground = true;
+            return self.job.voice.warn(format_args!("the command waits for the terminal, which others have"));
         }
-        if had_foreground {
+        if let Some(terminal) = self.terminal.as_ref().filter(|_| had_foreground) {
             terminal.give_to(group);
         }
         self.signal(Signal::CONT);
     }
 
+    /// Gives the command the foreground that it was stopped for want of, if it is there to be given.
+    fn give_foreground(&mut self) -> bool {
+        let given = self.terminal.as_ref().is_some_and(|terminal| terminal.give_to(self.running.group()));
+        if given {
+            self.wants_foreground = false;
+            // From here on the terminal's keys are for the command alone.
+            self.is_interrupted = false;
+            self.signal(Signal::CONT);
+        }
+        given
+    }
+
     fn tell_watchdog(&mut self) {
         let until = self.timeline.last_end(self.valid_until);
+        self.told_until = until;
         let group = self.running.group();
         if self.watchdog.tell(group, until).is_ok() || !self.has_watchdog {
             return;

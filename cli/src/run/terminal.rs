@@ -14,6 +14,8 @@ use nix::sys::signal::{SigSet, Signal as Blocked};
 use rustix::process::{Pid, Signal, getpgrp, kill_current_process_group};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
+use super::process::Process;
+
 /// The terminal that belongs to this session.
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -47,11 +49,19 @@ impl Terminal {
 }
 
 /// From now on, this process may change the foreground and write to the terminal from the background without being stopped for it.
-/// Whatever it starts may not.
 pub(super) fn never_stop_for_output() -> io::Result<()> {
+    Ok(output_signal().thread_block()?)
+}
+
+/// The opposite, for what this process becomes: it has inherited that.
+pub(super) fn stop_for_output() -> io::Result<()> {
+    Ok(output_signal().thread_unblock()?)
+}
+
+fn output_signal() -> SigSet {
     let mut signals = SigSet::empty();
     signals.add(Blocked::SIGTTOU);
-    Ok(signals.thread_block()?)
+    signals
 }
 
 /// Why this process stops itself, as the terminal would have stopped it.
@@ -76,44 +86,15 @@ pub(super) fn stop_own_group(stop: Stop) -> bool {
 /// Whether somebody in this session looks after this group: the shell that has started it. The kernel asks the same before it lets
 /// Ctrl-Z stop anybody.
 fn can_be_continued() -> bool {
-    let Some(own) = Place::of(std::process::id().cast_signed()) else { return false };
-    let mut place = own;
+    let Some(own) = Process::of(std::process::id().cast_signed()) else { return false };
+    let mut process = own;
     loop {
-        match Place::of(place.parent) {
+        match Process::of(process.parent) {
             Some(parent) if parent.session != own.session => return false,
             Some(parent) if parent.group != own.group => return true,
             // A script of the same group; perhaps somebody looks after that.
-            Some(parent) => place = parent,
+            Some(parent) => process = parent,
             None => return false,
         }
-    }
-}
-
-/// A process's place among others.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    parent: i32,
-    group: i32,
-    session: i32,
-}
-
-impl Place {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn of(process: i32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name, in parentheses, may have any characters; behind it come the state, the parent, the group and the session.
-        let mut numbers = stat.rsplit(')').next()?.split_whitespace().skip(1).map(|text| text.parse().ok());
-        Some(Self { parent: numbers.next()??, group: numbers.next()??, session: numbers.next()?? })
-    }
-
-    /// Elsewhere nobody tells of a parent's parent.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    fn of(process: i32) -> Option<Self> {
-        use rustix::process::{getpgid, getppid, getsid};
-        let pid = Pid::from_raw(process)?;
-        let is_own = process == std::process::id().cast_signed();
-        let parent = if is_own { getppid().map_or(0, |parent| parent.as_raw_nonzero().get()) } else { 0 };
-        let number = |pid: Pid| pid.as_raw_nonzero().get();
-        Some(Self { parent, group: number(getpgid(Some(pid)).ok()?), session: number(getsid(Some(pid)).ok()?) })
     }
 }

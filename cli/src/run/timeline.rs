@@ -53,6 +53,11 @@ impl Timeline {
         matches!(self.due(now, valid_until, false), Due::Nothing(until) if until > now + self.reserve)
     }
 
+    /// Whether the longest time to hold the lock is so far gone that no command has time any more, whatever the servers say.
+    pub(super) fn is_too_late(&self, now: Timestamp) -> bool {
+        self.hold_end.is_some_and(|end| !self.leaves_time(now, end))
+    }
+
     /// Until when the group may live if nobody ends it before: for the watchdog, who ends it only if nobody else does.
     pub(super) fn last_end(&self, valid_until: Timestamp) -> Timestamp {
         self.end(valid_until).saturating_sub(self.reserve / 2)
@@ -177,6 +182,13 @@ mod tests {
         assert!(timeline.leaves_time(at(1_000), at(3_201)));
         assert!(!timeline.leaves_time(at(1_000), at(3_200)));
         assert!(!timeline.leaves_time(at(1_000), at(900)));
+    }
+
+    #[test]
+    fn a_command_does_not_begin_at_the_end_of_the_longest_hold() {
+        let timeline = Timeline::new(Duration::from_secs(2), Duration::from_millis(100), Some(at(6_000)));
+        assert!(!timeline.is_too_late(at(3_799)) && timeline.is_too_late(at(3_800)) && timeline.is_too_late(at(7_000)));
+        assert!(!self::timeline().is_too_late(at(1_000_000)));
     }
 
     #[test]

@@ -134,8 +134,9 @@ impl Settings {
 
     /// The connect string: the servers and the root.
     pub(crate) fn connect_string(&self) -> Result<String, Failure> {
-        let wrong =
-            |reason: &str| Failure::new(self.blame(&[&self.servers, &self.chroot]), WrongSetting(reason.to_owned()));
+        let wrong = |reason: &str| {
+            Failure::new(blame([origin(&self.servers), origin(&self.chroot)]), WrongSetting(reason.to_owned()))
+        };
         let Some(servers) = &self.servers else {
             return Err(wrong(
                 "which servers? Give --servers HOST:PORT, set FAIRLOCK_SERVERS, or write a profile (fairlock config --help)",
@@ -143,7 +144,7 @@ impl Settings {
         };
         match &self.chroot {
             None => Ok(servers.value.clone()),
-            Some(_) if servers.value.contains('/') => {
+            Some(_) if servers.value.split(',').any(|server| address(server).contains('/')) => {
                 Err(wrong("the root is given twice: in the servers' list and by itself; leave one of them out"))
             }
             Some(chroot) if !chroot.value.starts_with('/') => Err(wrong("the root does not start with /")),
@@ -151,17 +152,10 @@ impl Settings {
         }
     }
 
-    /// How to exit when something is wrong with these: the arguments are, if any of them is an argument, or nothing was said.
-    fn blame(&self, settings: &[&Option<Sourced<String>>]) -> Exit {
-        let is_argument = |setting: &Sourced<String>| matches!(setting.origin, Origin::Flag(_));
-        let mut said = settings.iter().filter_map(|setting| setting.as_ref()).peekable();
-        if said.peek().is_none() || said.any(is_argument) { Exit::Usage } else { Exit::WrongConfig }
-    }
-
     /// A builder with everything but the servers. Unless it is set, the owner is called as said here.
     pub(crate) fn builder(&self, owner: &str) -> Result<Builder, Failure> {
         let owner = self.identity.as_ref().map_or(owner, |identity| &identity.value);
-        let identity = Identity::new(owner).map_err(|error| Failure::new(self.blame(&[&self.identity]), error))?;
+        let identity = Identity::new(owner).map_err(|error| Failure::new(blame([origin(&self.identity)]), error))?;
         let mut builder = Fairlock::builder()
             .session_timeout(self.session_timeout.value)
             .connect_timeout(self.connect_timeout.value)
@@ -184,10 +178,30 @@ impl Settings {
     pub(crate) async fn open(&self, owner: &str) -> Result<Fairlock, Failure> {
         let connect_string = self.connect_string()?;
         self.builder(owner)?.connect(&connect_string).await.map_err(|error| match error {
-            fairlock::Error::InvalidConfig { .. } => Failure::new(self.blame(&[&self.servers, &self.chroot]), error),
+            fairlock::Error::InvalidConfig { .. } => {
+                let of_others = [&self.session_timeout.origin, &self.connect_timeout.origin, &self.access.origin];
+                let origins = [origin(&self.servers), origin(&self.chroot)].into_iter().chain(of_others.map(Some));
+                Failure::new(blame(origins), error)
+            }
             error => error.into(),
         })
     }
+}
+
+/// How to exit when something is wrong with these: the arguments are, if any of them is an argument, or nothing was said.
+fn blame<'a>(origins: impl IntoIterator<Item = Option<&'a Origin>>) -> Exit {
+    let mut said = origins.into_iter().flatten().filter(|origin| **origin != Origin::Default).peekable();
+    let is_argument = |origin: &Origin| matches!(origin, Origin::Flag(_));
+    if said.peek().is_none() || said.any(is_argument) { Exit::Usage } else { Exit::WrongConfig }
+}
+
+fn origin(setting: &Option<Sourced<String>>) -> Option<&Origin> {
+    setting.as_ref().map(|setting| &setting.origin)
+}
+
+/// A server without what may stand in front of it.
+fn address(server: &str) -> &str {
+    server.split_once("://").map_or(server, |(_, address)| address)
 }
 
 /// Ends the session; whether that was certain in time. If no server can be told, it expires.
@@ -381,6 +395,7 @@ mod tests {
         };
         let of = |flags| resolve(flags, &[]).expect("good settings").connect_string();
         assert_eq!(of(flags("a:1,b:2", "/x/")).ok().as_deref(), Some("a:1,b:2/x"));
+        assert_eq!(of(flags("tcp://a:1", "/x")).ok().as_deref(), Some("tcp://a:1/x"));
         assert!(of(flags("a:1/x", "/x")).is_err() && of(flags("a:1", "x")).is_err());
     }
 }

@@ -118,8 +118,12 @@ impl Started {
         let script = format!("exec > \"$PIPE\"; {script}");
         let child =
             command.args(["--", "sh", "-c", &script]).env("PIPE", &pipe).spawn().expect("the program can be run");
-        // Waits until the script has opened the other end.
-        let lines: Box<dyn Read + Send> = Box::new(File::open(&pipe).expect("a pipe"));
+        // Waits until the script has opened the other end, which it does not if the program has failed.
+        let (opened, lines) = std::sync::mpsc::channel();
+        let path = pipe.clone();
+        std::thread::spawn(move || opened.send(File::open(path)));
+        let lines: Box<dyn Read + Send> =
+            Box::new(lines.recv_timeout(PATIENCE).expect("the script begins").expect("a pipe"));
         std::fs::remove_file(&pipe).expect("it is there");
         Self { child, lines: BufReader::new(lines) }
     }

@@ -32,8 +32,8 @@ async fn a_held_lock_has_a_code_that_can_be_chosen() {
     finish(run(&["--nonblock", "-E", "99", &path, "--", "true"])).expect(99);
     finish(run(&["-w", "0", "-E", "98", &path, "--", "true"])).expect(98);
     let started = Instant::now();
-    let told = finish(run(&["-v", "--timeout", "300ms", "--conflict-exit-code", "97", &path, "true"])).expect(97);
-    assert!(started.elapsed() >= Duration::from_millis(300));
+    let told = finish(run(&["-v", "--timeout", "1s", "--conflict-exit-code", "97", &path, "true"])).expect(97);
+    assert!(started.elapsed() >= Duration::from_secs(1));
     assert!(told.stderr.contains("waiting: 1 ahead") && told.stderr.contains("not granted"), "{told:?}");
     assert_eq!(lock.contenders().await.expect("a listing").len(), 1, "nobody but the holder is left");
     guard.release().await.expect("held");

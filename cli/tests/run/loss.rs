@@ -13,6 +13,10 @@ use super::bed::{PATIENCE, Started, contenders, mutex, run, run_on, server, unus
 const STUBBORN: &str = "trap '' TERM INT HUP; (trap '' TERM INT HUP; while :; do sleep 0.05; done) & echo runs; \
                         while :; do sleep 0.05; done";
 
+/// A command that obeys, with a child that does not.
+const OBEDIENT_WITH_A_STUBBORN_CHILD: &str = "(trap '' TERM; while :; do sleep 0.02; done) & trap 'exit 0' TERM; \
+                                              echo runs; while :; do sleep 0.02; done";
+
 fn stubborn(address: &str, path: &str) -> Started {
     let mut started = Started::script(run_on(address, &["-v", path]), STUBBORN);
     started.expect_line("runs");
@@ -52,7 +56,7 @@ async fn an_obedient_command_has_its_grace_when_cut_off() {
     let path = unused_path();
     let link = Proxy::start(server().address()).await.expect("a proxy");
     let script = "trap 'echo asked; sleep 0.1; echo done; exit 0' TERM; echo runs; while :; do sleep 0.02; done";
-    let mut started = Started::script(run_on(&link.address(), &[&path]), script);
+    let mut started = Started::script(run_on(&link.address(), &["--session-timeout", "6", &path]), script);
     started.expect_line("runs");
     let granted = next_grant(&path).await;
     link.swallow(Direction::Both);
@@ -222,11 +226,32 @@ async fn a_watchdog_that_was_killed_is_replaced() {
 async fn what_may_stay_in_the_background_does_not_stay_without_the_lock() {
     let path = unused_path();
     let lock = mutex(&path).await;
-    let mut started = Started::script(run(&["--leave-background", &path]), STUBBORN);
+    let mut started = Started::script(run(&["--leave-background", &path]), OBEDIENT_WITH_A_STUBBORN_CHILD);
     started.expect_line("runs");
     assert!(lock.break_contender(&contenders(&lock, 1).await[0]).await.expect("it is there"));
     started.silence();
     assert_eq!(started.wait().code(), Some(75));
+}
+
+/// The system cuts a name after fifteen bytes, also in the middle of a character.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_whose_name_is_no_text_is_ended_like_others() {
+    let path = unused_path();
+    let lock = mutex(&path).await;
+    let folder = std::env::temp_dir().join(format!("fairlock-name-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a writable folder");
+    let child = folder.join("12345678901234\u{fc}");
+    std::os::unix::fs::symlink("/bin/sh", &child).expect("a writable folder");
+    let script = format!(
+        "'{}' -c 'trap \"\" TERM; echo runs; while :; do sleep 0.02; done' & trap 'exit 0' TERM; while :; do sleep 0.02; done",
+        child.display()
+    );
+    let mut started = Started::script(run(&[&path]), &script);
+    started.expect_line("runs");
+    assert!(lock.break_contender(&contenders(&lock, 1).await[0]).await.expect("it is there"));
+    started.silence();
+    assert_eq!(started.wait().code(), Some(75));
+    std::fs::remove_dir_all(&folder).expect("it is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,7 +91,40 @@ fn a_hangup_that_is_ignored_on_purpose_stays_ignored() {
     let mut started = Started::new(command);
     started.expect_line("ready");
     started.signal(Signal::HUP);
+    // Long enough for it to be passed on, if it were.
+    std::thread::sleep(std::time::Duration::from_millis(100));
     drop(started.child.stdin.take());
     started.expect_line("survived");
     assert_eq!(started.wait().code(), Some(0));
+}
+
+/// As a batch system pauses a job and lets it go on.
+#[test]
+fn who_stops_and_continues_the_program_does_so_with_the_command() {
+    let mut command =
+        run(&["--session-timeout", "60", &unused_path(), "--", "sh", "-c", "echo ready; read line; echo on"]);
+    command.stdin(std::process::Stdio::piped());
+    let mut started = Started::new(command);
+    started.expect_line("ready");
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", started.pid().as_raw_nonzero())).expect("it runs");
+        stat.rsplit(')').next().expect("a line").split_whitespace().next().expect("a state").to_owned()
+    };
+    started.signal(Signal::TSTP);
+    let begin = std::time::Instant::now();
+    while state() != "T" {
+        assert!(begin.elapsed() < super::bed::PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    started.signal(Signal::CONT);
+    drop(started.child.stdin.take());
+    started.expect_line("on");
+    assert_eq!(started.wait().code(), Some(0));
+}
+
+#[test]
+fn the_command_may_be_stopped_for_output() {
+    let told =
+        super::bed::finish(run(&[&unused_path(), "--", "grep", "-E", "^SigBlk:", "/proc/self/status"])).expect(0);
+    assert_eq!(told.stdout, "SigBlk:\t0000000000000000\n", "nothing is blocked that was not before");
 }
