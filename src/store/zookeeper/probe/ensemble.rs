@@ -24,6 +24,7 @@ pub(super) async fn look(
     root: Option<&LockPath>,
     options: &OpenOptions,
 ) -> Result<EnsembleReport, Error> {
+    store.check_tls()?;
     let started = Instant::now();
     let client = store.connect(options).await?;
     let connected_in = started.elapsed();
@@ -133,9 +134,13 @@ impl Probe<'_> {
         let (node, written) = match created {
             Ok(created) => created,
             Err(error) => {
+                // Without a reply it may be there all the same, and then its node keeps it from being removed.
+                let is_unknown = matches!(error.kind(), StoreErrorKind::Unknown | StoreErrorKind::Ended(_));
+                let removed = self.remove(&directory, None).await;
+                if is_unknown && removed.is_err_and(|error| error.kind() != StoreErrorKind::NoNode) {
+                    report.left_behind = Some(absolute(&report.chroot, &directory));
+                }
                 report.steps.push((Step::Create, Err(error)));
-                // Without a reply it may be there all the same.
-                let _ = self.remove(&directory, None).await;
                 return;
             }
         };
