@@ -1,6 +1,6 @@
 //! One server, and what a lock needs of it.
 
-use fairlock_testcontainers::Server;
+use fairlock_testcontainers::{Close, Operation, Proxy, Server};
 use zookeeper_client as zk;
 
 use super::bed::{OPEN, Outcome, doctor, doctor_as, program, raw, server, unused_path};
@@ -147,6 +147,21 @@ async fn where_one_may_create_but_not_delete_the_servers_tidy_up() -> Outcome {
     // A container that had a node is what servers remove by themselves.
     let stat = client.check_stat(left).await?.ok_or("still there")?;
     assert!(stat.num_children == 0 && stat.cversion > 0, "{stat:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_is_removed_even_if_nobody_said_that_it_was_made() -> Outcome {
+    let address = server().await.address();
+    let (client, root) = (raw(&address).await?, unused_path());
+    client.create(&root, b"", &OPEN).await?;
+    let proxy = Proxy::start(address).await?;
+    let lost = proxy.drop_reply(Operation::Multi, Close::Rst);
+    let report = doctor(&["-S", &proxy.address(), "--root", &root])?;
+    assert!(lost.is_sprung());
+    assert_eq!((report.code, report.problems()), (1, vec!["root.permissions"]), "{}", report.document);
+    assert!(report.document["ensemble"]["left_behind"].is_null(), "{}", report.document);
+    assert!(client.list_children(&root).await?.is_empty(), "nothing is left behind");
     Ok(())
 }
 

@@ -134,10 +134,9 @@ impl Probe<'_> {
         let (node, written) = match created {
             Ok(created) => created,
             Err(error) => {
-                // Without a reply it may be there all the same, and then its node keeps it from being removed.
+                // Without a reply it may be there all the same.
                 let is_unknown = matches!(error.kind(), StoreErrorKind::Unknown | StoreErrorKind::Ended(_));
-                let removed = self.remove(&directory, None).await;
-                if is_unknown && removed.is_err_and(|error| error.kind() != StoreErrorKind::NoNode) {
+                if is_unknown && self.remove_if_made(&directory).await.is_err() {
                     report.left_behind = Some(absolute(&report.chroot, &directory));
                 }
                 report.steps.push((Step::Create, Err(error)));
@@ -219,6 +218,17 @@ impl Probe<'_> {
             (server.to_owned(), timeout_at(self.deadline, looking).await.ok().flatten())
         }))
         .await
+    }
+
+    async fn remove_if_made(&self, directory: &str) -> Result<(), StoreError> {
+        let nodes = match timeout(TIDY_PATIENCE, self.client.list_children(directory)).await {
+            Ok(Ok(nodes)) => nodes,
+            Ok(Err(zk::Error::NoNode)) => return Ok(()),
+            Ok(Err(error)) => return Err(store_error(error)),
+            Err(elapsed) => return Err(StoreError::with_source(StoreErrorKind::Unknown, elapsed)),
+        };
+        let node = nodes.first().map(|name| format!("{directory}/{name}"));
+        self.remove(directory, node.as_deref()).await
     }
 
     async fn remove(&self, directory: &str, node: Option<&str>) -> Result<(), StoreError> {
