@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use zookeeper_client as zk;
 
 use super::server::{HUGE, ROUND_TRIPS, contact, in_time};
@@ -13,6 +13,9 @@ use crate::store::zookeeper::{ZooKeeper, tls};
 
 /// A session that was asked for to look at a server, and has nothing that others could miss when it expires.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server that gave no session is asked whether it speaks without encryption: if it does, it answers at once.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) async fn look_at(store: &ZooKeeper, server: &str, options: &OpenOptions) -> ServerReport {
     let deadline = Instant::now() + options.connect_timeout;
@@ -39,7 +42,8 @@ pub(super) async fn look_at(store: &ZooKeeper, server: &str, options: &OpenOptio
         }
         failed => {
             report.contact = Contact::NotSecured;
-            let is_plain = matches!(diagnosis::look(server).await, Finding::ZooKeeper(_));
+            let plain = timeout(PLAIN_PATIENCE, diagnosis::look(server)).await;
+            let is_plain = matches!(plain, Ok(Finding::ZooKeeper(_)));
             report.session = Err(match (is_plain, failed) {
                 (true, _) => "it is a ZooKeeper server without TLS".to_owned(),
                 (false, Ok(_)) => "it ended the connection".to_owned(),
