@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fairlock_testcontainers::Server;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -89,20 +90,40 @@ async fn decrypt(server: &Server, authority: &Authority, asks_for_certificate: b
     address
 }
 
-/// Runs the program while the runtime goes on, and tells its code and what it said.
+/// Runs `fairlock run` while the runtime goes on, and tells its code and what it said.
 async fn run(args: Vec<String>) -> (Option<i32>, String) {
+    let words = ["run", "--connect-timeout", "1.5", "/tls"].map(str::to_owned).into_iter();
+    let output = program(words.chain(args).chain(["--", "true"].map(str::to_owned)).collect()).await;
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn program(args: Vec<String>) -> Output {
     let output = tokio::task::spawn_blocking(move || {
         Command::new(env!("CARGO_BIN_EXE_fairlock"))
-            .args(["run", "--connect-timeout", "1.5", "/tls"])
             .args(args)
-            .args(["--", "true"])
             .env("XDG_CONFIG_HOME", "/nonexistent")
             .env_remove("FAIRLOCK_SERVERS")
             .stdin(Stdio::null())
             .output()
     });
-    let output = output.await.expect("no panic").expect("the program can be run");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    output.await.expect("no panic").expect("the program can be run")
+}
+
+/// Runs `fairlock doctor`; its code, and what it found of each check, with the verdict in front.
+async fn doctor(args: &[&str]) -> (Option<i32>, impl Fn(&str) -> String + use<>) {
+    let words = [&["doctor", "--json"], args].concat();
+    let output = program(words.iter().map(|word| (*word).to_owned()).collect()).await;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let found = move |check: &str| {
+        let findings = document["findings"].as_array().into_iter().flatten();
+        let found = findings.filter(|finding| finding["check"] == check).map(|finding| {
+            let text = |field: &str| finding[field].as_str().unwrap_or_default();
+            format!("{}: {} > {}", text("verdict"), text("found"), text("advice"))
+        });
+        found.collect::<Vec<_>>().join("\n") + &told
+    };
+    (output.status.code(), found)
 }
 
 fn args(words: &[&str]) -> Vec<String> {
@@ -147,6 +168,64 @@ async fn a_lock_is_taken_over_an_encrypted_connection() {
     assert_eq!((code, told.as_str()), (Some(0), ""));
     let (code, told) = run(args(&identity[..4])).await;
     assert!(code == Some(69) && told.contains("does it accept this client's"), "{code:?} {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_server_is_told_over_an_encrypted_connection_as_well() {
+    let server = Server::builder().max_session_timeout(Duration::from_secs(10)).start().await.expect("a server");
+    let (known, unknown) = (authority(), authority());
+    let folder = Folder::new();
+    let ca = folder.write("ca.pem", &known.pem());
+    let other_ca = folder.write("other.pem", &unknown.pem());
+    let address = decrypt(&server, &known, false).await;
+
+    let (code, found) = doctor(&["-S", &address, "--tls-ca", &ca]).await;
+    assert_eq!(code, Some(0), "{}", found("session.open"));
+    for (check, told) in [
+        ("server.contact", "ok: reachable"),
+        ("server.session", "ok: grants 10 s as a session timeout, and at most 10 s"),
+        ("root.permissions", "ok: "),
+    ] {
+        assert!(found(check).starts_with(told), "{check}: {}", found(check));
+    }
+
+    // Two ways to the same server, one of them encrypted.
+    let both = format!("tcp+tls://{address},tcp://{}", server.address());
+    let (code, found) = doctor(&["-S", &both, "--tls-ca", &ca, "--session-timeout", "8"]).await;
+    assert!(found("ensemble.timeouts").starts_with("ok: all 2 servers grant 8 s"), "{}", found("ensemble.timeouts"));
+    assert_eq!(code, Some(0), "{}", found("ensemble.unity"));
+
+    let plain = server.address();
+    for (address, ca, told) in [
+        (address.as_str(), &other_ca, "problem: gives no session over TLS (it ended the connection)"),
+        (plain.as_str(), &ca, "problem: gives no session over TLS (it is a ZooKeeper server without TLS)"),
+        ("localhost:1", &ca, "problem: nobody listens there"),
+        ("no-such-host.invalid:2181", &ca, "problem: the host's name is unknown"),
+    ] {
+        let (code, found) = doctor(&["-S", address, "--tls-ca", ca]).await;
+        assert!(found("server.contact").starts_with(told), "{address}: {}", found("server.contact"));
+        assert_eq!(code, Some(69), "{address}");
+    }
+
+    let (code, found) = doctor(&["-S", &address]).await;
+    assert!(code == Some(69) && found("server.contact").contains("(--tls-ca)"), "{}", found("server.contact"));
+    let (code, found) = doctor(&["-S", &format!("tcp+tls://{address}")]).await;
+    assert!(code == Some(64) && found("").contains("which certificates to believe"), "{code:?} {}", found(""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_an_encrypted_connection_credentials_count_as_well() {
+    let server = Server::builder().property("enforce.auth.enabled", "true").property("enforce.auth.schemes", "digest");
+    let server = server.start().await.expect("a server");
+    let (known, folder) = (authority(), Folder::new());
+    let ca = folder.write("ca.pem", &known.pem());
+    let secret = folder.write("secret", "digest alice:s3cret");
+    let address = decrypt(&server, &known, false).await;
+    let (code, found) = doctor(&["-S", &address, "--tls-ca", &ca, "--auth-file", &secret]).await;
+    assert!(code == Some(0) && found("root.permissions").starts_with("ok: "), "{}", found("server.session"));
+    let (code, found) = doctor(&["-S", &address, "--tls-ca", &ca]).await;
+    let session = found("server.session");
+    assert!(code == Some(1) && session.contains("refuses these credentials, or that there are none"), "{session}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

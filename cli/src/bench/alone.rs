@@ -32,8 +32,9 @@ pub(super) async fn measure(
         let read = Instant::now();
         // The leader orders it and most servers log it, as any write; no node is changed.
         session.write_barrier().await.map_err(failed)?;
+        let written = Instant::now();
         alone.read.record(read - sent);
-        alone.write.record(read.elapsed());
+        alone.write.record(written - read);
         if Instant::now() >= until {
             break;
         }
@@ -47,8 +48,9 @@ pub(super) async fn measure(
         let guard = lock.acquire().await?;
         let granted = Instant::now();
         guard.release().await?;
+        let released = Instant::now();
         alone.acquire.record(granted - began);
-        alone.release.record(granted.elapsed());
+        alone.release.record(released - granted);
         if Instant::now() >= until {
             break;
         }

@@ -1,7 +1,8 @@
 //! A store that counts what a lock asks of it: a cost that does not depend on the machine.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use fairlock::clock::Clock;
@@ -12,18 +13,28 @@ use fairlock::store::{
 };
 use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How much was asked for. What keeps a session alive is not counted: that goes by time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Count(Arc<AtomicU64>);
+pub(super) struct Count {
+    calls: Arc<AtomicU64>,
+    /// When who entered was told so, by their tokens.
+    entered: Arc<Mutex<HashMap<i64, Instant>>>,
+}
 
 impl Count {
     pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.calls.load(Ordering::Relaxed)
     }
 
     fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When the contender with this token was told that it is in the queue; `None` if it had to find that out by itself.
+    pub(super) fn take_entered(&self, token: i64) -> Option<Instant> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner).remove(&token)
     }
 }
 
@@ -93,7 +104,11 @@ impl Session for CountedSession {
     }
 
     async fn enter(&self, queue: &QueuePath, mode: Mode, ticket: &[u8]) -> Result<Entered, StoreError> {
-        self.counted().enter(queue, mode, ticket).await
+        let entered = self.counted().enter(queue, mode, ticket).await?;
+        let mut all = self.count.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(entered.token.as_i64(), Instant::now());
+        drop(all);
+        Ok(entered)
     }
 
     async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {

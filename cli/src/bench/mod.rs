@@ -10,12 +10,15 @@ mod report;
 mod tally;
 mod world;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use fairlock::Error;
+use fairlock::store::StoreErrorKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use self::plan::Plan;
@@ -34,40 +37,61 @@ const TICK: Duration = Duration::from_millis(100);
 /// Runs the command.
 pub(crate) async fn run(args: BenchArgs) -> Result<Exit, Failure> {
     let plan = Plan::new(&args)?;
-    // Opened first: a file that cannot be written must not be learnt of at the end.
+    // Opened first: a file that cannot be written must not be learnt of at the end. What is in it stays until there is something
+    // better.
     let chart = match &plan.chart {
         None => None,
         Some((path, kind)) => {
             let told = |error| Failure::new(Exit::Usage, format!("cannot write {}: {error}", path.display()));
-            Some((File::create(path).map_err(told)?, *kind))
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(told)?;
+            Some((file, *kind))
         }
     };
-    let mut signals = Signals::catch()?;
+    let signals = Signals::catch()?;
     let opened = tokio::select! {
         biased;
-        exit = signals.next() => return Ok(exit),
+        exit = signals.number(1) => return Ok(exit),
         opened = open(&args, &plan) => opened,
     };
     let world = opened?;
-    let measured = measure(&args, &plan, &world, &mut signals).await;
+    let measured = measure(&args, &plan, &world, &signals).await;
+    // Told before tidying up, which can take long and be cut short.
+    let told = match &measured {
+        Ok(results) => tell(&args, &plan, results, chart).map_err(Failure::tell),
+        Err(_) => Ok(()),
+    };
     let tidied = tokio::select! {
         biased;
-        // Who asks twice does not want to wait. What is left are containers, which go by themselves.
-        exit = signals.next() => return Ok(exit),
-        tidied = world.tidy_up(&plan) => tidied,
+        // Who asks twice does not want to wait.
+        _ = signals.number(2) => Err("interrupted".to_owned()),
+        tidied = world.tidy_up(&plan) => tidied.map_err(|error| error.to_string()),
     };
-    let (results, interrupted) = measured?;
     if let Err(error) = tidied {
         let warning = format!("{} could not be removed; the servers remove it within minutes", plan.directory);
         exit::explain(&io::Error::other(format!("{warning} ({error})")));
     }
-    tell(&args, &plan, &results, chart)?;
-    let contended = results.contended;
-    match (interrupted, contended.failures.first) {
-        (Some(exit), _) => Ok(exit),
+    let contended = measured?.contended;
+    match (told, signals.first(), contended.failures.first) {
+        // What was found is not less true because it was cut short.
         _ if !contended.violations.is_none() => Ok(Exit::ClaimFailed),
-        (None, Some(error)) if contended.grants == 0 => Err(error.into()),
+        (Err(exit), ..) | (_, Some(exit), _) => Ok(exit),
+        (_, None, Some(error)) if contended.grants == 0 => Err(failed(error)),
         _ => Ok(Exit::Ok),
+    }
+}
+
+/// No lock was run under, so there is no code for its loss: the servers were.
+fn failed(error: Error) -> Failure {
+    use StoreErrorKind as Kind;
+    let is_cut_off = match &error {
+        Error::SessionLost { .. } | Error::LockLost { .. } => true,
+        Error::Store { source, .. } => matches!(source.kind(), Kind::Unknown | Kind::Ended(_)),
+        _ => false,
+    };
+    match error {
+        error if is_cut_off => Failure::new(Exit::CannotConnect, error),
+        Error::Removed { .. } => Failure::new(Exit::Other, error),
+        error => error.into(),
     }
 }
 
@@ -83,13 +107,8 @@ async fn open(args: &BenchArgs, plan: &Plan) -> Result<World, Failure> {
     World::on_servers(plan, &settings).await
 }
 
-/// What was measured, and the signal that ended it early.
-async fn measure(
-    args: &BenchArgs,
-    plan: &Plan,
-    world: &World,
-    signals: &mut Signals,
-) -> Result<(Results, Option<Exit>), Failure> {
+/// What was measured until the end, or until a signal.
+async fn measure(args: &BenchArgs, plan: &Plan, world: &World, signals: &Signals) -> Result<Results, Failure> {
     let bar = progress(plan);
     bar.set_message("alone");
     // There is a client at least: the table of arguments says so.
@@ -103,33 +122,36 @@ async fn measure(
     };
     let alone = tokio::select! {
         biased;
-        exit = signals.next() => {
-            results.is_interrupted = true;
-            return Ok((results, Some(exit)));
-        }
-        alone = alone::measure(plan, &world.session, &lock, &world.count) => alone,
+        _ = signals.number(1) => None,
+        alone = alone::measure(plan, &world.session, &lock, &world.count) => Some(alone),
     };
-    results.alone = alone?;
+    let Some(alone) = alone else {
+        bar.finish_and_clear();
+        results.is_interrupted = true;
+        return Ok(results);
+    };
+    results.alone = alone.map_err(failed)?;
     bar.set_message("contended");
-    let mut interrupted = None;
     let end = async {
         let began = Instant::now();
         while began.elapsed() < plan.duration {
             bar.set_position(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
             tokio::select! {
                 biased;
-                exit = signals.next() => {
-                    interrupted = Some(exit);
+                _ = signals.number(1) => {
+                    results.is_interrupted = true;
                     return;
                 }
                 () = sleep_until((began + plan.duration).min(Instant::now() + TICK)) => {}
             }
         }
     };
-    results.contended = contention::measure(plan, &world.clients, &world.count, end).await?;
+    let give_up = async {
+        signals.number(2).await;
+    };
+    results.contended = contention::measure(plan, &world.clients, &world.count, end, give_up).await?;
     bar.finish_and_clear();
-    results.is_interrupted = interrupted.is_some();
-    Ok((results, interrupted))
+    Ok(results)
 }
 
 /// On standard error, and only if that is a terminal.
@@ -143,35 +165,81 @@ fn progress(plan: &Plan) -> ProgressBar {
 }
 
 fn tell(args: &BenchArgs, plan: &Plan, results: &Results, chart: Option<(File, plan::Picture)>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let printed = match args.json {
+        true => writeln!(out, "{}", results.document(plan)).and_then(|()| out.flush()),
+        false => results.print(plan, &mut out),
+    };
     if let Some((mut file, kind)) = chart {
         let picture = chart::draw(&results.title(plan), &results.latencies(), kind)
             .map_err(|error| Failure::new(Exit::Other, format!("the chart cannot be drawn: {error}")))?;
+        file.set_len(0)?;
         file.write_all(picture.as_bytes())?;
     }
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", results.document(plan))?;
-    } else {
-        results.print(plan, &mut out)?;
+    match printed {
+        // Who closes the pipe has seen enough, and still learns how it ended.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
     }
-    Ok(())
 }
 
-/// What ends a benchmark early.
+/// What ends a benchmark early: the first signal the measurement, the second everything.
 struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    seen: watch::Receiver<Vec<Exit>>,
 }
 
 impl Signals {
     fn catch() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (sender, seen) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            loop {
+                let exit = tokio::select! {
+                    _ = interrupt.recv() => Exit::Interrupted,
+                    _ = terminate.recv() => Exit::Terminated,
+                };
+                sender.send_modify(|seen| seen.push(exit));
+            }
+        });
+        Ok(Self { seen })
     }
 
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
+    /// The first of them, if there was one.
+    fn first(&self) -> Option<Exit> {
+        self.seen.borrow().first().copied()
+    }
+
+    /// Waits until there were so many.
+    async fn number(&self, number: usize) -> Exit {
+        let mut seen = self.seen.clone();
+        let exit = seen.wait_for(|seen| seen.len() >= number).await.ok().and_then(|seen| seen.last().copied());
+        match exit {
+            Some(exit) => exit,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fairlock::LossReason;
+    use fairlock::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn servers_that_are_gone_are_no_lost_lock() {
+        let store = |kind| Error::Store { operation: "answer", path: "/a".into(), source: StoreError::new(kind) };
+        let reason = LossReason::SessionExpired;
+        for (error, exit) in [
+            (Error::SessionLost { path: "/a".into(), reason }, Exit::CannotConnect),
+            (store(StoreErrorKind::Ended(reason)), Exit::CannotConnect),
+            (store(StoreErrorKind::Unknown), Exit::CannotConnect),
+            (store(StoreErrorKind::QuotaExceeded), Exit::Other),
+            (Error::Closed, Exit::Other),
+        ] {
+            let told = error.to_string();
+            assert_eq!(failed(error).exit, exit, "{told}");
         }
     }
 }

@@ -41,9 +41,9 @@ impl Violations {
 }
 
 impl Referee {
-    /// The lock is granted to somebody who began to wait at `entered`. If that was before the last holder began to release
+    /// The lock is granted to somebody who was in the queue at `entered`. If that was before the last holder began to release
     /// it, how long the hand-over took.
-    pub(super) fn granted(&self, token: i64, entered: Instant, now: Instant) -> Option<Duration> {
+    pub(super) fn granted(&self, token: i64, entered: Option<Instant>, now: Instant) -> Option<Duration> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.token.is_some_and(|last| last >= token) {
             state.verdict.order += 1;
@@ -53,7 +53,8 @@ impl Referee {
         }
         state.token = Some(token.max(state.token.unwrap_or(token)));
         state.holders += 1;
-        state.released.take().filter(|released| entered < *released).map(|released| now - released)
+        let released = state.released.take()?;
+        entered.filter(|entered| *entered < released).map(|_| now - released)
     }
 
     /// The holder begins to release it.
@@ -83,13 +84,13 @@ mod tests {
     fn a_hand_over_lasts_from_the_release_to_the_next_grant() {
         let (start, millis) = (Instant::now(), Duration::from_millis);
         let referee = Referee::default();
-        assert_eq!(referee.granted(1, start, start), None, "nobody had it before");
+        assert_eq!(referee.granted(1, Some(start), start), None, "nobody had it before");
         referee.released(start + millis(5));
-        assert_eq!(referee.granted(2, start + millis(1), start + millis(7)), Some(millis(2)));
+        assert_eq!(referee.granted(2, Some(start + millis(1)), start + millis(7)), Some(millis(2)));
         referee.released(start + millis(9));
-        assert_eq!(referee.granted(3, start + millis(10), start + millis(12)), None, "nobody waited");
+        assert_eq!(referee.granted(3, Some(start + millis(10)), start + millis(12)), None, "nobody waited");
         referee.lost();
-        assert_eq!(referee.granted(4, start, start + millis(20)), None, "nobody knows when it was free");
+        assert_eq!(referee.granted(4, Some(start), start + millis(20)), None, "nobody knows when it was free");
         assert!(referee.violations().is_none());
     }
 
@@ -97,15 +98,15 @@ mod tests {
     fn who_overtakes_or_does_not_wait_is_seen() {
         let now = Instant::now();
         let referee = Referee::default();
-        referee.granted(2, now, now);
-        referee.granted(3, now, now);
+        referee.granted(2, None, now);
+        referee.granted(3, None, now);
         assert_eq!(referee.violations(), Violations { order: 0, overlaps: 1 });
         referee.released(now);
         referee.released(now);
-        referee.granted(1, now, now);
+        referee.granted(1, None, now);
         assert_eq!(referee.violations(), Violations { order: 1, overlaps: 1 });
         referee.released(now);
-        referee.granted(3, now, now);
+        referee.granted(3, None, now);
         assert_eq!(referee.violations(), Violations { order: 2, overlaps: 1 });
     }
 }

@@ -64,6 +64,7 @@ impl Results {
             contended.grants_per_second()
         )?;
         writeln!(out, "fairness         {least} to {most} grants per contender")?;
+        writeln!(out, "still waiting    {} at the end, whose waits are not counted", contended.still_waiting)?;
         writeln!(out, "out of order     {}", contended.violations.order)?;
         writeln!(out, "held twice       {}", contended.violations.overlaps)?;
         writeln!(
@@ -102,6 +103,7 @@ impl Results {
             "elapsed_micros": u64::try_from(contended.elapsed.as_micros()).unwrap_or(u64::MAX),
             "grants_per_second": contended.grants_per_second(),
             "grants_per_contender": contended.grants_of_one.map(|(least, most)| json!({ "min": least, "max": most })),
+            "still_waiting": contended.still_waiting,
             "order_violations": contended.violations.order,
             "overlaps": contended.violations.overlaps,
             "store_calls_per_acquisition": {

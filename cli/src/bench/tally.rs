@@ -88,6 +88,8 @@ pub(super) struct Contended {
     pub(super) grants: u64,
     /// Of the contender that was granted least and of the one that was most.
     pub(super) grants_of_one: Option<(u64, u64)>,
+    /// How many waited in vain when it ended; their waits are in no latency.
+    pub(super) still_waiting: u64,
     pub(super) violations: Violations,
     pub(super) failures: Failures,
     pub(super) calls_per_acquisition: Option<f64>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fairlock::store::memory::Memory;
 use fairlock::store::{OpenOptions, Operation, Session, Store, StoreErrorKind};
 use fairlock::{Builder, Error, Fairlock, QueuePath};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,6 +19,9 @@ use crate::settings::Settings;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long tidying up may take. What is left are containers, which the servers remove.
 const TIDY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many locks are removed at a time: enough to be quick, and no load.
+const REMOVALS_MAX: usize = 16;
 
 /// Who this is to others in the queues.
 const OWNER: &str = "fairlock-bench";
@@ -76,7 +80,7 @@ impl World {
         let removed = timeout(TIDY_PATIENCE, async {
             // A new one: those of the benchmark may have expired.
             let session = self.store.open(&self.options).await?;
-            let removed = remove_all(&*session, plan).await;
+            let removed = remove_all(&session, plan).await;
             session.close().await;
             removed
         });
@@ -85,16 +89,28 @@ impl World {
     }
 }
 
-async fn remove_all(session: &dyn Session, plan: &Plan) -> Result<(), Error> {
+/// Removes as much as can be: what one lock leaves behind is no reason to leave the others. Tells the first that could not be.
+async fn remove_all(session: &Arc<dyn Session>, plan: &Plan) -> Result<(), Error> {
     let failed = |path: &str, source| Error::Store { operation: "remove the directory", path: path.to_owned(), source };
     let directory = plan.directory.as_str();
+    let room = Arc::new(Semaphore::new(REMOVALS_MAX));
+    let mut removals = JoinSet::new();
     for lock in plan.locks() {
         let path = fairlock::LockPath::new(&lock)?;
-        let queue = QueuePath::of(&path);
-        for path in [queue.as_str(), path.as_str()] {
-            remove(session, directory, path).await.map_err(|source| failed(path, source))?;
-        }
+        let (session, room, directory) = (session.clone(), room.clone(), plan.directory.clone());
+        removals.spawn(async move {
+            let _place = room.acquire().await;
+            let queue = QueuePath::of(&path);
+            for path in [queue.as_str(), path.as_str()] {
+                let removed = remove(&*session, directory.as_str(), path).await;
+                removed.map_err(|source| failed(path, source))?;
+            }
+            Ok(())
+        });
     }
+    let removed = removals.join_all().await;
+    removed.into_iter().collect::<Result<(), Error>>()?;
+    let session = &**session;
     let above = directory.rfind('/').filter(|at| *at > 0).map_or("/", |at| &directory[..at]);
     remove(session, above, directory).await.map_err(|source| failed(directory, source))?;
     if let Some(parent) = &plan.parent {

@@ -46,7 +46,7 @@ pub(super) fn judge(
     findings.extend(write_latency(report));
     findings.extend(clock(report));
     findings.extend(report.left_behind.as_ref().map(|path| {
-        Finding::warning("root.clean", format!("{path} could not be removed again"))
+        Finding::warning("root.clean", format!("{path} may be left: it was not certainly removed again"))
             .advise("nothing, if the servers know containers: they remove it within minutes; otherwise delete it")
     }));
     findings
@@ -95,29 +95,30 @@ fn session_timeout(report: &EnsembleReport, wanted: &Wanted<'_>) -> Finding {
 fn tick(report: &EnsembleReport, servers: &[ServerReport]) -> Finding {
     const CHECK: &str = "session.tick";
     let granted = report.session_timeout;
-    let short = |found| {
-        Finding::warning(CHECK, found).advise(
-            "ask for a longer session (--session-timeout), or lower the servers' tickTime: a healthy holder could \
-             otherwise find its lock expired now and then",
-        )
-    };
     if let Some(tick) = servers.iter().filter_map(|server| server.configuration).map(|conf| conf.tick_time).max() {
         let found = format!("a session of {} has {:.1} ticks of {}", time(granted), ratio(granted, tick), time(tick));
-        return if granted < tick * TICKS_MIN { short(found) } else { Finding::ok(CHECK, found) };
+        if granted >= tick * TICKS_MIN {
+            return Finding::ok(CHECK, found);
+        }
+        return Finding::warning(CHECK, found).advise(
+            "ask for a longer session (--session-timeout), or lower the servers' tickTime: a healthy holder could \
+             otherwise find its lock expired now and then",
+        );
     }
-    // By default the shortest session has two ticks.
+    // By default the shortest session has two ticks, but it can be set by itself.
     let shortest = servers.iter().filter_map(|server| server.session.as_ref().ok()?.shortest).max();
-    match shortest {
-        Some(shortest) if granted < shortest / 2 * TICKS_MIN => short(format!(
-            "{} is close to the shortest session that the servers grant, {}",
-            time(granted),
-            time(shortest)
-        )),
-        _ => Finding::unknown(CHECK, "the servers do not tell their tickTime").advise(format!(
-            "see in zoo.cfg that it is at most {}, or allow the word conf (4lw.commands.whitelist=srvr,conf)",
-            time(granted / TICKS_MIN)
-        )),
-    }
+    let guess = match shortest {
+        Some(shortest) if granted < shortest / 2 * TICKS_MIN => format!(
+            "; if their shortest session, {}, has two ticks as by default, {} are too few",
+            time(shortest),
+            time(granted)
+        ),
+        _ => String::new(),
+    };
+    Finding::unknown(CHECK, format!("the servers do not tell their tickTime{guess}")).advise(format!(
+        "see in zoo.cfg that it is at most {}, or allow the word conf (4lw.commands.whitelist=srvr,conf)",
+        time(granted / TICKS_MIN)
+    ))
 }
 
 fn ratio(long: Duration, short: Duration) -> f64 {

@@ -7,7 +7,7 @@ mod report;
 mod servers;
 mod words;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use fairlock::LockPath;
 use fairlock::store::OpenOptions;
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, 
     options.session_timeout = settings.session_timeout.value;
     options.connect_timeout = settings.connect_timeout.value;
 
-    let servers = probe::servers(&store, options.connect_timeout).await;
+    let servers = probe::servers(&store, &options).await?;
     let mut findings: Vec<_> =
         servers.iter().flat_map(|server| servers::judge(server, options.session_timeout)).collect();
     let is_any_there = servers.iter().any(|server| server.contact == Contact::ZooKeeper);
@@ -53,16 +53,21 @@ pub(crate) async fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, 
         Finding::warning("settings.secrets", "a file with secrets can be read by others").advise(exposed)
     }));
 
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", report::document(&findings, &servers, ensemble))?;
-    } else {
-        let color = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        report::print(&findings, color, &mut out)?;
-    }
-    Ok(match worst(&findings) {
+    let exit = match worst(&findings) {
         _ if !is_any_there => Exit::CannotConnect,
         Verdict::Problem => Exit::ClaimFailed,
         Verdict::Ok | Verdict::Unknown | Verdict::Warning => Exit::Ok,
-    })
+    };
+    let mut out = io::stdout().lock();
+    let told = if args.json {
+        report::document(&findings, &servers, ensemble, &mut out)
+    } else {
+        let color = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        report::print(&findings, color, &mut out)
+    };
+    match told {
+        // Who closes the pipe has seen enough, and still learns how it ended.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        told => Ok(told.map(|()| exit)?),
+    }
 }

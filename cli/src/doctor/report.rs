@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::finding::{Finding, Verdict, worst};
 use super::words::count;
+use crate::look::text::clean;
 
 /// As wide as the longest label.
 const LABEL_WIDTH: usize = 7;
@@ -17,15 +18,15 @@ pub(super) fn print(findings: &[Finding], color: bool, out: &mut impl Write) -> 
     for finding in findings {
         let next = finding.server.as_deref();
         if group != Some(next) {
-            let title = next.unwrap_or("all together");
+            let title = clean(next.unwrap_or("all together"));
             writeln!(out, "{}{title}", if group.is_some() { "\n" } else { "" })?;
             group = Some(next);
         }
         let label = format!("{:LABEL_WIDTH$}", finding.verdict.label());
         let style = if color { style(finding.verdict) } else { ContentStyle::default() };
-        writeln!(out, "  {}  {}", style.apply(label), finding.found)?;
+        writeln!(out, "  {}  {}", style.apply(label), clean(&finding.found))?;
         if let Some(advice) = &finding.advice {
-            writeln!(out, "  {:LABEL_WIDTH$}  > {advice}", "")?;
+            writeln!(out, "  {:LABEL_WIDTH$}  > {}", "", clean(advice))?;
         }
     }
     writeln!(out, "\n{}", summary(findings))?;
@@ -55,8 +56,28 @@ fn summary(findings: &[Finding]) -> String {
     text
 }
 
+/// The document in one line. Beyond ASCII it is escaped, since parts of it come from others and it may go to a terminal.
+pub(super) fn document(
+    findings: &[Finding],
+    servers: &[ServerReport],
+    ensemble: Option<&EnsembleReport>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut text = String::new();
+    // What is not ASCII stands in strings only, where it may be escaped.
+    for c in value(findings, servers, ensemble).to_string().chars() {
+        if c.is_ascii() && !c.is_ascii_control() {
+            text.push(c);
+        } else {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
 /// docs/CLI.md describes it; what is there is neither renamed nor removed.
-pub(super) fn document(findings: &[Finding], servers: &[ServerReport], ensemble: Option<&EnsembleReport>) -> Value {
+fn value(findings: &[Finding], servers: &[ServerReport], ensemble: Option<&EnsembleReport>) -> Value {
     let findings_out = findings.iter().map(|finding| {
         json!({
             "check": finding.check,
@@ -162,7 +183,22 @@ mod tests {
         let expected = "a:1\n  OK       reachable\n  PROBLEM  none\n           > start it\n\nall together\n  WARNING  late\n           > \
                         set it\n  UNKNOWN  not told\n\n1 problem, 1 warning; 1 could not be told\n";
         assert_eq!(text, expected);
-        assert_eq!(document(&findings, &[], None)["verdict"], "problem");
+        assert_eq!(value(&findings, &[], None)["verdict"], "problem");
+    }
+
+    #[test]
+    fn what_others_say_is_no_command_to_a_terminal() {
+        let said = "a\u{1b}[2Jb\u{9b}c\u{7f}d\u{202e}e\u{2066}f\u{200b}";
+        let findings = [Finding::warning("clock", said).advise(said).about(said)];
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        print(&findings, false, &mut text).expect("a buffer");
+        document(&findings, &[], None, &mut json).expect("a buffer");
+        let text = String::from_utf8(text).expect("text");
+        assert!(text.contains("a\u{fffd}[2Jb") && !text.contains(&said[1..]), "{text:?}");
+        assert!(!text.contains(['\u{9b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{200b}']), "{text:?}");
+        assert!(json.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == b'\n'), "{json:?}");
+        let read: Value = serde_json::from_slice(&json).expect("a document");
+        assert_eq!(read["findings"][0]["found"], said);
     }
 
     #[test]

@@ -43,13 +43,14 @@ fn contact(report: &ServerReport) -> Finding {
             .advise("see whether the host is up, and whether a firewall drops the packets"),
         Contact::Silent => Finding::problem(CHECK, "accepts connections but says nothing")
             .advise("see whether the server hangs, or expects TLS (--tls-ca)"),
-        Contact::Closed => Finding::problem(CHECK, "accepts connections and ends them at once")
-            .advise("see whether the server runs behind the proxy or port that accepts them"),
+        Contact::Closed => Finding::problem(CHECK, "accepts connections and ends them at once").advise(
+            "see whether the server runs behind the proxy or port that accepts them, or expects TLS (--tls-ca)",
+        ),
         Contact::NotSecured => {
             let why = report.session.as_ref().err().map(|why| format!(" ({why})")).unwrap_or_default();
             Finding::problem(CHECK, format!("gives no session over TLS{why}")).advise(
-                "see whether this is the port for TLS, whether its certificate is for this name and from an authority of tls-ca, and \
-                 whether it accepts tls-certificate",
+                "see whether this is the port for TLS, whether its certificate is for this name and from an authority of tls-ca, \
+                 whether it accepts tls-certificate, and whether it has a leader: without one it opens no session either",
             )
         }
         Contact::NotZooKeeper(said) => Finding::problem(CHECK, format!("is no ZooKeeper server; it says {said:?}"))
@@ -99,18 +100,25 @@ fn session(report: &ServerReport) -> Finding {
     match &report.session {
         Ok(bounds) => {
             let longest = time(bounds.longest);
-            match bounds.shortest {
-                Some(shortest) => {
+            match (bounds.shortest, report.granted) {
+                (Some(shortest), _) => {
                     Finding::ok(CHECK, format!("grants session timeouts from {} to {longest}", time(shortest)))
                 }
-                None => Finding::unknown(
+                (None, Some(granted)) => Finding::ok(
+                    CHECK,
+                    format!("grants {} as a session timeout, and at most {longest}; the shortest is not told over TLS", time(granted)),
+                ),
+                (None, None) => Finding::unknown(
                     CHECK,
                     format!("grants session timeouts up to {longest}; the shortest could not be told"),
                 ),
             }
         }
         Err(reason) => Finding::problem(CHECK, format!("opens no session ({reason})"))
-            .advise("see in the server's log whether it has a leader; most servers must be up and reach each other"),
+            .advise(
+                "see in the server's log whether it has a leader, for which most servers must be up and reach each other, and whom it \
+                 serves",
+            ),
     }
 }
 

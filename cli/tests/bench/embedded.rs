@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::Value;
 
-use super::{Outcome, run_expecting};
+use super::{Outcome, program, run_expecting};
 
 /// A file that goes with the test.
 struct Scratch(PathBuf);
@@ -60,6 +60,8 @@ fn what_a_lock_asks_of_its_store_does_not_depend_on_the_machine() -> Outcome {
         assert_eq!(report[field], value, "{report}");
     }
     assert_eq!(report["failures"]["count"], 0);
+    // Everybody but the one that holds each lock; at the end some are just on their way.
+    assert!(report["still_waiting"].as_u64().is_some_and(|waiting| (1..=15).contains(&waiting)), "{report}");
     let parameters = &report["parameters"];
     assert_eq!((&parameters["place"], &parameters["clients"]), (&"embedded".into(), &2.into()));
     Ok(())
@@ -85,6 +87,29 @@ fn a_chart_is_a_picture_or_a_page() -> Outcome {
         assert!(picture.contains("hand-over") && picture.contains("percentile"), "{picture}");
         assert!(!picture.contains("<script"), "{picture}");
     }
+    Ok(())
+}
+
+#[test]
+fn an_earlier_chart_stays_until_there_is_a_better_one() -> Outcome {
+    let file = Scratch::new("svg");
+    let earlier = "earlier ".repeat(100_000);
+    fs::write(file.path(), &earlier)?;
+    let nobody = ["-S", "127.0.0.1:1", "--connect-timeout", "0.2", "--chart", file.path()];
+    run_expecting(69, &nobody)?;
+    assert!(fs::read_to_string(file.path())? == earlier, "it is as it was");
+    run_expecting(0, &["--embedded", "--duration", "200ms", "--chart", file.path()])?;
+    let picture = fs::read_to_string(file.path())?;
+    assert!(picture.starts_with("<svg ") && !picture.contains("earlier"), "{picture}");
+    Ok(())
+}
+
+#[test]
+fn who_closes_the_pipe_has_seen_enough() -> Outcome {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let output = program(&["--embedded", "--duration", "200ms"]).stdout(writer).output()?;
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! On a real server, which is left as it was.
 
 use std::process::{Child, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairlock_testcontainers::Server;
 use rustix::process::{Pid, Signal, kill_process};
@@ -81,9 +81,13 @@ async fn wait_for_contenders(client: &zk::Client, root: &str, count: usize) -> O
     Ok(seen.await??)
 }
 
-fn interrupt(child: Child) -> Result<Output, Box<dyn std::error::Error>> {
+fn signal(child: &Child) -> Outcome {
     let pid = Pid::from_raw(i32::try_from(child.id())?).ok_or("a process has an id")?;
-    kill_process(pid, Signal::INT)?;
+    Ok(kill_process(pid, Signal::INT)?)
+}
+
+fn interrupt(child: Child) -> Result<Output, Box<dyn std::error::Error>> {
+    signal(&child)?;
     Ok(child.wait_with_output()?)
 }
 
@@ -100,6 +104,51 @@ async fn who_interrupts_it_gets_a_report_and_finds_nothing_left() -> Outcome {
     assert_eq!(output.status.code(), Some(130), "{text}");
     assert!(text.contains("\ngrants           1 in ") && text.contains("\ninterrupted: "), "{text}");
     assert!(client.list_children("/interrupted").await?.is_empty(), "nothing is left behind");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_interrupts_it_twice_does_not_wait_for_servers_that_hang_and_gets_a_report() -> Outcome {
+    let hanging = Server::start().await?;
+    let address = hanging.address();
+    let client = zk::Client::connector().with_session_timeout(Duration::from_secs(10)).connect(&address).await?;
+    client.create("/hanging", b"", &OPEN).await?;
+    let args = ["-S", &address, "--root", "/hanging", "--duration", "10m", "--hold", "1m", "--contenders", "3"];
+    let mut child = program(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    wait_for_contenders(&client, "/hanging", 3).await?;
+    hanging.pause().await?;
+    let began = Instant::now();
+    // Signals that come before the last one was seen are one.
+    while child.try_wait()?.is_none() {
+        signal(&child)?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(began.elapsed() < PATIENCE, "it waits");
+    }
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8(output.stdout)?;
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(text.contains("\ngrants           1 in ") && text.contains("\ninterrupted: "), "{text}");
+    let told = String::from_utf8(output.stderr)?;
+    assert!(told.contains("could not be removed; the servers remove it within minutes (interrupted)"), "{told}");
+    hanging.unpause().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_leave_in_one_lock_keeps_no_other_from_being_removed() -> Outcome {
+    let (address, client) = (server().await.address(), raw().await?);
+    client.create("/shared", b"", &OPEN).await?;
+    let args = ["-S", &address, "--root", "/shared", "--duration", "10m", "--hold", "1m"];
+    let load = ["--locks", "40", "--contenders", "1"];
+    let child = program(&[&args[..], &load].concat()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    wait_for_contenders(&client, "/shared", 1).await?;
+    let run = client.list_children("/shared").await?.pop().ok_or("a directory")?;
+    client.create(&format!("/shared/{run}/lock-0/_fairlock/foreign"), b"", &OPEN).await?;
+    let output = interrupt(child)?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains(&format!("/shared/{run} could not be removed")), "{told}");
+    assert_eq!(client.list_children(&format!("/shared/{run}")).await?, ["lock-0"]);
     Ok(())
 }
 

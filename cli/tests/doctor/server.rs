@@ -1,5 +1,6 @@
 //! One server, and what a lock needs of it.
 
+use fairlock_testcontainers::{Close, Operation, Proxy, Server};
 use zookeeper_client as zk;
 
 use super::bed::{OPEN, Outcome, doctor, doctor_as, program, raw, server, unused_path};
@@ -49,7 +50,48 @@ async fn people_get_text_without_escape_codes_in_a_pipe() -> Outcome {
     let text = String::from_utf8(output.stdout)?;
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{text}");
     assert!(text.starts_with(&format!("{address}\n  OK       reachable\n")), "{text}");
-    assert!(text.contains("\nno problem, 1 warning") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains("\nno problem, ") && !text.contains('\u{1b}'), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_the_pipe_still_learns_how_it_ended() -> Outcome {
+    let address = server().await.address();
+    for (servers, code) in [(address.clone(), 0), (format!("{address},127.0.0.1:1"), 1)] {
+        for args in [&["-S", &servers][..], &["-S", &servers, "--json"]] {
+            let (reader, writer) = std::io::pipe()?;
+            drop(reader);
+            let output = program(args, None).stdout(writer).output()?;
+            assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(code), &b""[..]), "{args:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_serves_nobody_without_credentials_is_well() -> Outcome {
+    let strict = Server::builder()
+        .property("enforce.auth.enabled", "true")
+        .property("enforce.auth.schemes", "digest")
+        .start()
+        .await?;
+    let address = strict.address();
+    let report = doctor_as(Some("digest alice:s3cret"), &["-S", &address])?;
+    assert_eq!((report.code, report.problems()), (0, vec![]), "{}", report.document);
+    report.expect_about(Some(&address), "server.session", "ok", "grants session timeouts from");
+    report.expect("root.permissions", "ok", "");
+    assert!(report.document["servers"][0]["round_trip_micros"].is_u64(), "{}", report.document);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_under_two_names_is_told_and_no_problem() -> Outcome {
+    let address = server().await.address();
+    let port = address.rsplit_once(':').ok_or("a port")?.1;
+    let report = doctor(&["-S", &format!("127.0.0.1:{port},localhost:{port}")])?;
+    assert_eq!((report.code, report.problems()), (0, vec![]), "{}", report.document);
+    report.expect("ensemble.leader", "ok", "is the whole ensemble");
+    report.expect("ensemble.list", "warning", "");
     Ok(())
 }
 
@@ -105,6 +147,21 @@ async fn where_one_may_create_but_not_delete_the_servers_tidy_up() -> Outcome {
     // A container that had a node is what servers remove by themselves.
     let stat = client.check_stat(left).await?.ok_or("still there")?;
     assert!(stat.num_children == 0 && stat.cversion > 0, "{stat:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_is_removed_even_if_nobody_said_that_it_was_made() -> Outcome {
+    let address = server().await.address();
+    let (client, root) = (raw(&address).await?, unused_path());
+    client.create(&root, b"", &OPEN).await?;
+    let proxy = Proxy::start(address).await?;
+    let lost = proxy.drop_reply(Operation::Multi, Close::Rst);
+    let report = doctor(&["-S", &proxy.address(), "--root", &root])?;
+    assert!(lost.is_sprung());
+    assert_eq!((report.code, report.problems()), (1, vec!["root.permissions"]), "{}", report.document);
+    assert!(report.document["ensemble"]["left_behind"].is_null(), "{}", report.document);
+    assert!(client.list_children(&root).await?.is_empty(), "nothing is left behind");
     Ok(())
 }
 

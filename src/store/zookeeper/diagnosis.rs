@@ -1,11 +1,12 @@
 //! Saying what is wrong when no session can be opened: looks at each server of the connect string.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::PLAIN_SCHEME;
 use super::tls::SCHEME;
@@ -22,6 +23,9 @@ const SCHEMES: [&str; 2] = [PLAIN_SCHEME, SCHEME];
 
 /// The most that is read of an answer: words are short, and who sends without end is no ZooKeeper server.
 const ANSWER_BYTES_MAX: u64 = 64 * 1_024;
+
+/// How those begin who expected TLS and tell that they did not get it.
+const TLS_ALERT: &[u8] = b"\x15\x03";
 
 /// What was found at an address.
 pub(super) enum Finding {
@@ -176,35 +180,49 @@ pub(super) fn target(address: &str) -> String {
     }
 }
 
-async fn look(address: &str) -> Finding {
+/// What is at an address, without encryption. Takes a few seconds at most, unless the name cannot be looked up.
+pub(super) async fn look(address: &str) -> Finding {
     // Every ZooKeeper server answers to this word, be it with a refusal that names it.
-    match ask(address, "srvr", LOOK_TIMEOUT, is_other).await {
+    match ask(address, "srvr", || Instant::now() + LOOK_TIMEOUT, is_other).await {
         Ok(answer) => judge(&answer),
         Err(finding) => finding,
     }
 }
 
-/// The answer to a four-letter word, or what was found instead of one. Each of the two steps has `patience`. Nothing is read
-/// behind what `is_enough`.
+/// What the name of a server stands for, sorted; nothing if that is not known.
+pub(super) async fn look_up(address: &str) -> Vec<SocketAddr> {
+    let mut found: Vec<_> = tokio::net::lookup_host(target(address)).await.map(Iterator::collect).unwrap_or_default();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// A connection to the address, or what was found instead. It is there by when `by` says; looking the name up takes as long as it
+/// takes.
+pub(super) async fn reach(address: &str, by: impl Fn() -> Instant) -> Result<TcpStream, Finding> {
+    if look_up(address).await.is_empty() {
+        return Err(Finding::NotResolved);
+    }
+    match timeout_at(by(), TcpStream::connect(target(address))).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Finding::Refused(error.to_string())),
+        Err(_) => Err(Finding::NoAnswer),
+    }
+}
+
+/// The answer to a four-letter word, or what was found instead of one. `by` is asked when each of the two steps begins: until when it
+/// may last. Nothing is read behind what `is_enough`.
 pub(super) async fn ask(
     address: &str,
     word: &str,
-    patience: Duration,
+    by: impl Fn() -> Instant,
     is_enough: fn(&[u8]) -> bool,
 ) -> Result<Vec<u8>, Finding> {
-    let target = target(address);
-    if tokio::net::lookup_host(&target).await.map_or(true, |mut found| found.next().is_none()) {
-        return Err(Finding::NotResolved);
-    }
-    let stream = match timeout(patience, TcpStream::connect(&target)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(Finding::Refused(error.to_string())),
-        Err(_) => return Err(Finding::NoAnswer),
-    };
+    let stream = reach(address, &by).await?;
     let (reader, mut writer) = stream.into_split();
     let (mut reader, mut answer) = (reader.take(ANSWER_BYTES_MAX), Vec::new());
     // What has come by then counts, and so it does if the connection breaks.
-    let ended = timeout(patience, async {
+    let ended = timeout_at(by(), async {
         writer.write_all(word.as_bytes()).await?;
         while reader.read_buf(&mut answer).await? > 0 {
             if is_enough(&answer) {
@@ -227,6 +245,10 @@ pub(super) fn is_other(answer: &[u8]) -> bool {
 }
 
 pub(super) fn judge(answer: &[u8]) -> Finding {
+    // What ends the connection then is no answer to the word.
+    if answer.starts_with(TLS_ALERT) {
+        return Finding::Closed;
+    }
     let words: String = String::from_utf8_lossy(answer).chars().filter(|c| !c.is_control()).take(80).collect();
     let is_zookeeper = words.starts_with("Zookeeper version")
         || words.contains("not in the whitelist")
@@ -291,5 +313,6 @@ mod tests {
         assert!(matches!(judge(b"srvr is not executed because it is not in the whitelist.\n"), Finding::ZooKeeper(_)));
         assert!(matches!(judge(b"HTTP/1.1 400 Bad Request\r\n"), Finding::Other(_)));
         assert!(matches!(judge(b"\x00\xff\x01"), Finding::Other(_)));
+        assert!(matches!(judge(b"\x15\x03\x03\x00\x02\x02\x32"), Finding::Closed));
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn look(
     root: Option<&LockPath>,
     options: &OpenOptions,
 ) -> Result<EnsembleReport, Error> {
+    store.check_tls()?;
     let started = Instant::now();
     let client = store.connect(options).await?;
     let connected_in = started.elapsed();
@@ -133,9 +134,12 @@ impl Probe<'_> {
         let (node, written) = match created {
             Ok(created) => created,
             Err(error) => {
-                report.steps.push((Step::Create, Err(error)));
                 // Without a reply it may be there all the same.
-                let _ = self.remove(&directory, None).await;
+                let is_unknown = matches!(error.kind(), StoreErrorKind::Unknown | StoreErrorKind::Ended(_));
+                if is_unknown && self.remove_if_made(&directory).await.is_err() {
+                    report.left_behind = Some(absolute(&report.chroot, &directory));
+                }
+                report.steps.push((Step::Create, Err(error)));
                 return;
             }
         };
@@ -214,6 +218,17 @@ impl Probe<'_> {
             (server.to_owned(), timeout_at(self.deadline, looking).await.ok().flatten())
         }))
         .await
+    }
+
+    async fn remove_if_made(&self, directory: &str) -> Result<(), StoreError> {
+        let nodes = match timeout(TIDY_PATIENCE, self.client.list_children(directory)).await {
+            Ok(Ok(nodes)) => nodes,
+            Ok(Err(zk::Error::NoNode)) => return Ok(()),
+            Ok(Err(error)) => return Err(store_error(error)),
+            Err(elapsed) => return Err(StoreError::with_source(StoreErrorKind::Unknown, elapsed)),
+        };
+        let node = nodes.first().map(|name| format!("{directory}/{name}"));
+        self.remove(directory, node.as_deref()).await
     }
 
     async fn remove(&self, directory: &str, node: Option<&str>) -> Result<(), StoreError> {

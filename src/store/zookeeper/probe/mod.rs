@@ -9,7 +9,7 @@
 //! # async fn example() -> Result<(), fairlock::Error> {
 //! let store = ZooKeeper::new("zk1:2181,zk2:2181", vec![], Access::Everyone)?;
 //! let options = OpenOptions::default();
-//! for server in probe::servers(&store, options.connect_timeout).await {
+//! for server in probe::servers(&store, &options).await? {
 //!     println!("{}: {:?}, {:?}", server.server, server.contact, server.session);
 //! }
 //! println!("{:?}", probe::ensemble(&store, None, &options).await?);
@@ -24,9 +24,11 @@ mod server;
 mod wire;
 mod words;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::ZooKeeper;
 use super::diagnosis;
@@ -40,6 +42,8 @@ use crate::store::{OpenOptions, StoreError};
 pub struct ServerReport {
     /// The server, as named in the connect string.
     pub server: String,
+    /// The addresses that this name has, sorted; none if it could not be looked up.
+    pub addresses: Vec<SocketAddr>,
     /// What is there.
     pub contact: Contact,
     /// Whether it answers to the word `srvr`. If it does not, neither version nor mode can be told.
@@ -56,6 +60,8 @@ pub struct ServerReport {
     pub configuration: Option<Configuration>,
     /// The session timeouts that it grants, or why it opens no session. A server opens one only with a leader.
     pub session: Result<SessionBounds, String>,
+    /// The session timeout that it grants to who asks for that of the options. Asked only with TLS, where the shortest cannot be told.
+    pub granted: Option<Duration>,
     /// How long it takes to answer a read, the shortest first.
     pub round_trips: Vec<Duration>,
 }
@@ -65,6 +71,7 @@ impl ServerReport {
     pub fn new(server: &str) -> Self {
         Self {
             server: server.to_owned(),
+            addresses: vec![],
             contact: Contact::NoAnswer,
             tells_status: false,
             version: None,
@@ -73,6 +80,7 @@ impl ServerReport {
             is_read_only: None,
             configuration: None,
             session: Err("it was not asked for a session".to_owned()),
+            granted: None,
             round_trips: vec![],
         }
     }
@@ -97,9 +105,10 @@ pub enum Contact {
     NoAnswer,
     /// It accepts connections and then says nothing.
     Silent,
-    /// It accepts connections and ends them at once, as a proxy does behind which there is no server.
+    /// It accepts connections and ends them at once, as a proxy does behind which there is no server, or a server that expects TLS.
     Closed,
-    /// It was to be spoken to with TLS, and gave no session that way.
+    /// It was to be spoken to with TLS, and gave no session that way: it speaks otherwise, one of the two does not believe the other's
+    /// certificate, or it has no leader. These look alike.
     NotSecured,
     /// Something else; with what it said.
     NotZooKeeper(String),
@@ -159,7 +168,7 @@ pub struct EnsembleReport {
     pub exists: bool,
     /// Who may do what at that place, such as `world:anyone:crdwa`, if it may be looked at.
     pub acl: Option<Vec<String>>,
-    /// What came of each step, in their order. The first that fails is the last.
+    /// What came of each step, in their order. Without [`Step::Create`] there is nothing that the later ones could be tried on.
     pub steps: Vec<(Step, Result<(), StoreError>)>,
     /// Whether the servers know container nodes, which they remove once they are empty.
     pub containers: Option<bool>,
@@ -172,7 +181,7 @@ pub struct EnsembleReport {
     pub seen: Vec<(String, Option<bool>)>,
     /// The quotas on the place and on what is above it, or why they could not be read.
     pub quotas: Result<Vec<Quota>, StoreError>,
-    /// A directory that could not be removed again.
+    /// A directory that could not be removed again, or of which it is not known whether it was made.
     pub left_behind: Option<String>,
 }
 
@@ -250,22 +259,37 @@ pub struct Quota {
     pub bytes_max_enforced: Option<u64>,
 }
 
-/// Looks at every server of the connect string by itself, at all of them at once, for no longer than `limit` and a second.
+/// Looks at every server of the connect string by itself, at all of them at once, for no longer than the connect timeout and a few
+/// seconds.
 ///
 /// To each are sent the words `srvr` and `conf`, and two requests for a session, with the shortest and the longest timeout;
 /// in the latter, a few reads. Both sessions are closed. No credentials are sent, and nothing is written. To one that is spoken to
-/// with TLS, only a session with the longest timeout and the reads are sent, so that its version and mode cannot be told.
+/// with TLS, only a session with the longest timeout, the reads, and one with the timeout of the options are sent, with the
+/// credentials; its version and mode cannot be told that way.
+///
+/// # Errors
+///
+/// [`Error::InvalidConfig`] if the connect string asks for TLS, and it was not said which certificates to believe.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes the connections. Sessions that are open then expire; they have no nodes.
-pub async fn servers(store: &ZooKeeper, limit: Duration) -> Vec<ServerReport> {
+pub async fn servers(store: &ZooKeeper, options: &OpenOptions) -> Result<Vec<ServerReport>, Error> {
+    store.check_tls()?;
+    let limit = options.connect_timeout;
     let servers = store.servers.split(',').zip(diagnosis::addresses(&store.servers));
-    join_all(servers.map(async |(text, address)| match store.is_secured(text) {
-        true => secured::look_at(store, address, limit).await,
-        false => server::look_at(address, limit).await,
-    }))
-    .await
+    let reports = join_all(servers.map(async |(text, server)| {
+        let looking = async {
+            match store.is_secured(text) {
+                true => secured::look_at(store, server, options).await,
+                false => server::look_at(server, limit).await,
+            }
+        };
+        let (mut report, addresses) = tokio::join!(looking, timeout(limit, diagnosis::look_up(server)));
+        report.addresses = addresses.unwrap_or_default();
+        report
+    }));
+    Ok(reports.await)
 }
 
 /// Opens a session as a lock does, and tries at `root`, `/` if it is `None`, what a lock needs: in a directory of its own, which

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::wire::Wire;
@@ -24,7 +25,8 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn look_at(server: &str, limit: Duration) -> ServerReport {
     let deadline = Instant::now() + limit;
     let mut report = ServerReport::new(server);
-    let answer = match timeout_at(deadline, diagnosis::ask(server, "srvr", limit, diagnosis::is_other)).await {
+    let asking = diagnosis::ask(server, "srvr", || deadline, diagnosis::is_other);
+    let answer = match in_time(deadline, asking).await {
         Err(_) => Err(Finding::NoAnswer),
         Ok(Ok(answer)) => match diagnosis::judge(&answer) {
             Finding::ZooKeeper(words) => Ok((answer, words)),
@@ -35,14 +37,7 @@ pub(super) async fn look_at(server: &str, limit: Duration) -> ServerReport {
     let (answer, words) = match answer {
         Ok(answer) => answer,
         Err(finding) => {
-            report.contact = match finding {
-                Finding::NotResolved => Contact::UnknownHost,
-                Finding::Refused(reason) => Contact::Refused(reason),
-                Finding::NoAnswer => Contact::NoAnswer,
-                Finding::Silent | Finding::ZooKeeper(_) | Finding::NotSecured | Finding::Unsecured => Contact::Silent,
-                Finding::Closed => Contact::Closed,
-                Finding::Other(detail) => Contact::NotZooKeeper(detail),
-            };
+            report.contact = contact(finding);
             return report;
         }
     };
@@ -57,7 +52,7 @@ pub(super) async fn look_at(server: &str, limit: Duration) -> ServerReport {
     }
     let target = diagnosis::target(server);
     let (configuration, long, short) = tokio::join!(
-        timeout_at(deadline, diagnosis::ask(server, "conf", limit, |_| false)),
+        timeout_at(deadline, diagnosis::ask(server, "conf", || deadline, |_| false)),
         timeout_at(deadline, long_session(&target)),
         timeout_at(deadline, short_session(&target)),
     );
@@ -76,6 +71,22 @@ pub(super) async fn look_at(server: &str, limit: Duration) -> ServerReport {
         }
     }
     report
+}
+
+/// For what keeps the deadline itself, so that it can say at which step it was: only looking a name up may take longer.
+pub(super) async fn in_time<T>(deadline: Instant, what: impl Future<Output = T>) -> Result<T, Elapsed> {
+    timeout_at(deadline + CLOSE_PATIENCE, what).await
+}
+
+pub(super) fn contact(finding: Finding) -> Contact {
+    match finding {
+        Finding::NotResolved => Contact::UnknownHost,
+        Finding::Refused(reason) => Contact::Refused(reason),
+        Finding::NoAnswer => Contact::NoAnswer,
+        Finding::Silent | Finding::ZooKeeper(_) | Finding::NotSecured | Finding::Unsecured => Contact::Silent,
+        Finding::Closed => Contact::Closed,
+        Finding::Other(detail) => Contact::NotZooKeeper(detail),
+    }
 }
 
 /// Whether the server knows a node, once it has caught up with its leader.
@@ -98,13 +109,16 @@ async fn long_session(target: &str) -> io::Result<Long> {
     let mut round_trips = Vec::with_capacity(ROUND_TRIPS);
     for _ in 0..ROUND_TRIPS {
         let sent = Instant::now();
-        match wire.exists("/").await {
-            Ok(_) => {}
-            // Some servers refuse everything to those without credentials; the answer comes as quickly.
-            Err(error) if error.kind() == io::ErrorKind::Other => {}
+        let reply = wire.exists("/").await;
+        match reply {
+            Ok(_) => round_trips.push(sent.elapsed()),
+            // Servers that serve nobody without credentials (`enforce.auth.enabled`) say so as quickly, and hang up.
+            Err(error) if error.kind() == io::ErrorKind::Other => {
+                round_trips.push(sent.elapsed());
+                break;
+            }
             Err(error) => return Err(error),
         }
-        round_trips.push(sent.elapsed());
     }
     round_trips.sort_unstable();
     let (granted, is_read_only) = (wire.timeout, wire.is_read_only);
