@@ -1,5 +1,7 @@
 //! The command line: what can be typed, and its help.
 
+use std::path::PathBuf;
+
 xflags::xflags! {
     /// The chores of this workspace. Each command runs from anywhere in the tree.
     cmd xtask {
@@ -43,6 +45,22 @@ xflags::xflags! {
             optional --seed seed: u64
             /// The control: without the fencing token, increments must be lost.
             optional --control
+        }
+
+        /// Measure fairlock beside other locks on ZooKeeper, in turn, on one server; docs/BENCHMARKS.md has a run of it.
+        cmd bench {
+            /// The smallest form: seconds, no delays, and only what needs neither Python nor Java.
+            optional --quick
+            /// Also drain queues of 10,000.
+            optional --large
+            /// Write docs/BENCHMARKS.md and its pictures.
+            optional --write
+            /// How many rounds of each.
+            optional --rounds rounds: u32
+            /// Only these, with commas between them: floor, fairlock, zookeeper-client, kazoo, curator.
+            optional --contenders contenders: String
+            /// A folder with the jars of Curator and what they need.
+            optional --curator-jars curator_jars: PathBuf
         }
 
         /// Build deliberately wrong versions of the lock; the model or the simulation must tell each.

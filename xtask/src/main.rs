@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
 mod core_mutants;
 mod deny;
@@ -42,6 +43,7 @@ fn run(command: XtaskCmd) -> Result<bool> {
         XtaskCmd::Model(model) => command::run("model", evidence::model(model.size.as_deref().unwrap_or("ci"))?),
         XtaskCmd::Sim(sim) => command::run("simulation", evidence::simulation(&sim)?),
         XtaskCmd::Chaos(chaos) => command::run("chaos", evidence::chaos(&chaos)?),
+        XtaskCmd::Bench(flags) => command::run("bench", bench::command(flags)?),
         XtaskCmd::Mutants(which) => mutants::run(which.name.as_deref(), which.all_checkers, &mut Tally::default()),
         XtaskCmd::CoreMutants(_) => core_mutants::run(),
         XtaskCmd::Fix(_) => fix::run(),

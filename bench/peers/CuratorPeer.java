@@ -1,0 +1,285 @@
+// Curator's InterProcessMutex as a contender: told by lines of JSON what to do, answers each with how long it took.
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.curator.framework.CuratorFramework;
+import org.apache.curator.framework.CuratorFrameworkFactory;
+import org.apache.curator.framework.recipes.locks.InterProcessMutex;
+import org.apache.curator.retry.RetryOneTime;
+
+public final class CuratorPeer {
+    private static final long PATIENCE_SECONDS = 300;
+
+    private final String address;
+    private final int sessionMillis;
+    private final CuratorFramework client;
+    private final Map<String, InterProcessMutex> locks = new HashMap<>();
+    private final Map<String, InterProcessMutex> tries = new HashMap<>();
+    private InterProcessMutex held;
+    private Crowd crowd;
+
+    private CuratorPeer(String address, int sessionMillis) throws Exception {
+        this.address = address;
+        this.sessionMillis = sessionMillis;
+        this.client = connect();
+    }
+
+    private CuratorFramework connect() throws Exception {
+        CuratorFramework made =
+                CuratorFrameworkFactory.newClient(address, sessionMillis, 60_000, new RetryOneTime(100));
+        made.start();
+        if (!made.blockUntilConnected(60, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("no session within a minute");
+        }
+        return made;
+    }
+
+    /** The lock is bound to the thread that has acquired it, so each waiter releases its own when it is told to. */
+    private final class Waiter implements Runnable {
+        final LinkedBlockingQueue<Boolean> release = new LinkedBlockingQueue<>();
+        final Crowd crowd;
+        volatile long since;
+        volatile Exception failure;
+
+        Waiter(Crowd crowd) {
+            this.crowd = crowd;
+        }
+
+        @Override
+        public void run() {
+            try {
+                InterProcessMutex lock = new InterProcessMutex(crowd.waiters, crowd.path);
+                lock.acquire();
+                since = System.nanoTime();
+                if (crowd.draining) {
+                    lock.release();
+                    crowd.granted.put(this);
+                } else {
+                    crowd.granted.put(this);
+                    release.take();
+                    crowd.released.put(timed(lock::release));
+                }
+            } catch (Exception error) {
+                failure = error;
+                crowd.granted.add(this);
+            }
+        }
+    }
+
+    /** Two sessions: the first holder's, and that of all who wait. */
+    private final class Crowd {
+        final String path;
+        final CuratorFramework holders;
+        final CuratorFramework waiters;
+        final LinkedBlockingQueue<Waiter> granted = new LinkedBlockingQueue<>();
+        /** When a release was called. */
+        final LinkedBlockingQueue<Long> released = new LinkedBlockingQueue<>();
+        final List<Thread> threads = new ArrayList<>();
+        volatile boolean draining;
+        InterProcessMutex first;
+        Waiter current;
+        int waiting;
+
+        Crowd(String path, int count) throws Exception {
+            this.path = path;
+            holders = connect();
+            waiters = connect();
+            first = new InterProcessMutex(holders, path);
+            first.acquire();
+            for (int i = 0; i < count; i++) {
+                join();
+            }
+        }
+
+        void join() {
+            waiting++;
+            Thread thread = new Thread(new Waiter(this));
+            thread.setDaemon(true);
+            threads.add(thread);
+            thread.start();
+        }
+
+        long passOn(int times) throws Exception {
+            long started;
+            if (first != null) {
+                started = timed(first::release);
+                first = null;
+            } else {
+                current.release.put(true);
+                started = released.take();
+            }
+            long last = Long.MIN_VALUE;
+            for (int i = 0; i < times; i++) {
+                Waiter next = granted.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+                if (next == null) {
+                    throw new IllegalStateException("nobody was granted in time");
+                }
+                if (next.failure != null) {
+                    throw next.failure;
+                }
+                last = Math.max(last, next.since);
+                current = next;
+            }
+            waiting -= times;
+            return last - started;
+        }
+
+        void disperse() throws Exception {
+            holders.close();
+            waiters.close();
+            for (Thread thread : threads) {
+                thread.interrupt();
+            }
+            for (Thread thread : threads) {
+                thread.join(10_000);
+            }
+        }
+    }
+
+    private interface Work {
+        void run() throws Exception;
+    }
+
+    /** Does it, and says when it was begun. */
+    private static long timed(Work work) throws Exception {
+        long started = System.nanoTime();
+        work.run();
+        return started;
+    }
+
+    private long independent(String path, int count, int cycles) throws Exception {
+        CyclicBarrier start = new CyclicBarrier(count + 1);
+        LinkedBlockingQueue<Exception> failures = new LinkedBlockingQueue<>();
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            InterProcessMutex lock = new InterProcessMutex(client, path + "/" + i);
+            Thread thread = new Thread(() -> {
+                try {
+                    lock.acquire();
+                    lock.release();
+                    start.await();
+                    for (int cycle = 0; cycle < cycles; cycle++) {
+                        lock.acquire();
+                        lock.release();
+                    }
+                } catch (Exception error) {
+                    failures.add(error);
+                    start.reset();
+                }
+            });
+            threads.add(thread);
+            thread.start();
+        }
+        start.await();
+        long started = System.nanoTime();
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        long took = System.nanoTime() - started;
+        if (!failures.isEmpty()) {
+            throw failures.take();
+        }
+        return took;
+    }
+
+    private long coldStart(String path) throws Exception {
+        long started = System.nanoTime();
+        CuratorFramework own = connect();
+        InterProcessMutex lock = new InterProcessMutex(own, path);
+        lock.acquire();
+        long took = System.nanoTime() - started;
+        lock.release();
+        own.close();
+        return took;
+    }
+
+    private long attempt(String path) throws Exception {
+        InterProcessMutex lock = tries.computeIfAbsent(path, p -> new InterProcessMutex(client, p));
+        long started = System.nanoTime();
+        if (lock.acquire(0, TimeUnit.MILLISECONDS)) {
+            throw new IllegalStateException("took a lock that is held");
+        }
+        return System.nanoTime() - started;
+    }
+
+    private long obey(String order) throws Exception {
+        String path = text(order, "lock");
+        int count = (int) number(order, "count");
+        switch (text(order, "do")) {
+            case "open":
+                return 0;
+            case "acquire": {
+                held = locks.computeIfAbsent(path, p -> new InterProcessMutex(client, p));
+                long started = System.nanoTime();
+                held.acquire();
+                return System.nanoTime() - started;
+            }
+            case "release": {
+                long started = System.nanoTime();
+                held.release();
+                return System.nanoTime() - started;
+            }
+            case "attempt":
+                return attempt(path);
+            case "gather":
+                crowd = new Crowd(path, count);
+                return 0;
+            case "hand_over":
+                return crowd.passOn(1);
+            case "join":
+                crowd.join();
+                return 0;
+            case "drain":
+                crowd.draining = true;
+                return crowd.passOn(crowd.waiting);
+            case "disperse":
+                crowd.disperse();
+                return 0;
+            case "independent":
+                return independent(path, count, (int) number(order, "cycles"));
+            case "cold_start":
+                return coldStart(path);
+            default:
+                throw new IllegalArgumentException("an unknown order: " + order);
+        }
+    }
+
+    /** Orders are flat, and no text in them needs escapes. */
+    private static String text(String order, String key) {
+        Matcher matcher = Pattern.compile("\"" + key + "\":\"([^\"]*)\"").matcher(order);
+        return matcher.find() ? matcher.group(1) : "";
+    }
+
+    private static long number(String order, String key) {
+        Matcher matcher = Pattern.compile("\"" + key + "\":(\\d+)").matcher(order);
+        return matcher.find() ? Long.parseLong(matcher.group(1)) : 0;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        BufferedReader orders = new BufferedReader(new InputStreamReader(System.in));
+        CuratorPeer peer = null;
+        for (String order = orders.readLine(); order != null; order = orders.readLine()) {
+            String answer;
+            try {
+                if (peer == null) {
+                    peer = new CuratorPeer(text(order, "address"), (int) number(order, "session_millis"));
+                }
+                answer = "{\"nanos\":" + peer.obey(order) + "}";
+            } catch (Exception error) {
+                String said = String.valueOf(error).replaceAll("[^ -~]", " ").replace("\\", "/").replace("\"", "'");
+                answer = "{\"error\":\"" + said + "\"}";
+            }
+            System.out.println(answer);
+        }
+        System.exit(0);
+    }
+}

@@ -1,0 +1,91 @@
+//! `benchmarks`: measures fairlock beside other locks on ZooKeeper, all on one server and in turn, and says whether it
+//! reaches what it is meant to. `cargo xtask bench` builds and runs it.
+//!
+//! Counts are exact: a proxy in front of each contender sees every frame. Times are of the machine it runs on; what can be
+//! compared are contenders of one run, and with a delay on the link, since there round trips outweigh everything else.
+
+#![forbid(unsafe_code)]
+
+mod contenders;
+mod cost;
+mod error;
+mod plan;
+mod report;
+mod results;
+mod stage;
+mod statistics;
+mod verdict;
+mod workloads;
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::contenders::Places;
+use crate::error::{Error, Result};
+use crate::plan::Arguments;
+use crate::results::Results;
+use crate::stage::Stage;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime needs a few file descriptors and threads, no more");
+    match runtime.block_on(run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A bar that is not met is a result, and no failure.
+async fn run(arguments: &Arguments) -> Result<()> {
+    let docs = Path::new("docs");
+    // Better now than after ten minutes.
+    if arguments.write && !docs.is_dir() {
+        return Err(Error::Missing("there is no folder docs here; start this as `cargo xtask bench`".to_owned()));
+    }
+    let started = Instant::now();
+    let plan = arguments.plan();
+    let workshop = workshop()?;
+    let places = Places { workshop: &workshop, curator_jars: arguments.curator_jars.as_deref() };
+    let mut results = Results::default();
+    let mut stage = Stage::set(&plan, &places, &mut results).await?;
+    eprintln!("ZooKeeper runs {}", stage.server.runtime());
+    workloads::run(&mut stage, &plan, &mut results).await;
+    print(&report::tables(&results))?;
+    if arguments.write {
+        let circumstances = format!(
+            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper: {}. Processors: {}.\n",
+            started.elapsed().as_secs_f64() / 60.0,
+            plan.rounds,
+            plan.crowd_rounds,
+            stage.server.runtime(),
+            std::thread::available_parallelism().map_or("unknown".to_owned(), |count| count.to_string()),
+        );
+        report::write(&results, &circumstances, docs)?;
+    }
+    Ok(())
+}
+
+/// A reader that has gone has seen enough.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("print")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A folder for what has to be made once, beside what cargo builds.
+fn workshop() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(Error::io("find the path of this program"))?;
+    let target = program.parent().and_then(Path::parent);
+    let target = target.ok_or_else(|| Error::Missing("this program lies in no folder of cargo's".to_owned()))?;
+    Ok(target.join("benchmarks"))
+}

@@ -1,0 +1,283 @@
+//! What fairlock is meant to reach, and whether it did. The bars are set in advance; nothing here is tuned to a run.
+
+use std::fmt::Write as _;
+
+use crate::contenders::Name;
+use crate::cost::Cost;
+use crate::results::{LOOPBACK, Link, Results, Work};
+
+/// Acquire and release to creating and deleting a node, where the link takes the time.
+const UNCONTENDED_TO_FLOOR: f64 = 1.05;
+/// The same to the quickest other lock.
+const UNCONTENDED_TO_PEER: f64 = 0.70;
+/// A hand-over to hearing of a deletion.
+const HAND_OVER_TO_FLOOR: f64 = 1.10;
+/// The same to the quickest other lock, where the link takes the time.
+const HAND_OVER_TO_PEER: f64 = 0.55;
+/// A hand-over of a long queue to one of the shortest that is drained.
+const DRAIN_TO_SHORTEST: f64 = 1.10;
+/// Throughput of independent locks to that of creating and deleting nodes.
+const INDEPENDENT_TO_FLOOR: f64 = 0.90;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Met,
+    NotMet,
+    NotMeasured,
+}
+
+impl Outcome {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Met => "MET",
+            Self::NotMet => "NOT MET",
+            Self::NotMeasured => "NOT MEASURED",
+        }
+    }
+}
+
+/// One bar, the figure, and whether it reached the bar.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) bar: String,
+    pub(crate) figure: String,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for (work, link) in results.headings() {
+        match work {
+            Work::Uncontended => {
+                if link != LOOPBACK {
+                    verdicts.push(at_most(results, work, link, Beside::Floor, UNCONTENDED_TO_FLOOR));
+                }
+                verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER));
+            }
+            Work::HandOver { .. } => {
+                verdicts.push(at_most(results, work, link, Beside::Floor, HAND_OVER_TO_FLOOR));
+                if link != LOOPBACK {
+                    verdicts.push(at_most(results, work, link, Beside::BestPeer, HAND_OVER_TO_PEER));
+                }
+            }
+            Work::Independent { .. } => verdicts.push(throughput(results, work, link)),
+            Work::Attempt => verdicts.push(attempt(results)),
+            Work::Drain { .. } | Work::ColdStart => {}
+        }
+    }
+    verdicts.extend(drains(results));
+    verdicts.push(equal_counts(results));
+    verdicts
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Beside {
+    Floor,
+    BestPeer,
+}
+
+/// fairlock's time must be at most so many times that of somebody else.
+fn at_most(results: &Results, work: Work, link: Link, beside: Beside, most: f64) -> Verdict {
+    let other = match beside {
+        Beside::Floor => results.row(work, link, Name::Floor),
+        Beside::BestPeer => results.best_peer(work, link),
+    };
+    let whom = match beside {
+        Beside::Floor => "the floor".to_owned(),
+        Beside::BestPeer => {
+            other.map_or("the best peer".to_owned(), |row| format!("the best peer ({})", row.name.text()))
+        }
+    };
+    let bar = format!("{}, {}: at most {most:.2} x {whom}", work.text(), link.text());
+    let ratio = other.and_then(|other| results.row(work, link, Name::Fairlock)?.times.ratio_to(&other.times));
+    match ratio {
+        Some(ratio) => Verdict { bar, figure: format!("{ratio:.2}"), outcome: met(ratio <= most) },
+        None => not_measured(bar),
+    }
+}
+
+fn throughput(results: &Results, work: Work, link: Link) -> Verdict {
+    let least = INDEPENDENT_TO_FLOOR;
+    let bar = format!("{}, {}: at least {least:.2} x the floor's throughput", work.text(), link.text());
+    let fairlock = results.row(work, link, Name::Fairlock);
+    // So much less time is so much more throughput.
+    let ratio = fairlock.and_then(|row| results.row(work, link, Name::Floor)?.times.ratio_to(&row.times));
+    match ratio {
+        Some(ratio) => Verdict { bar, figure: format!("{ratio:.2}"), outcome: met(ratio >= least) },
+        None => not_measured(bar),
+    }
+}
+
+fn attempt(results: &Results) -> Verdict {
+    let bar = format!("{}: 1 read, no write", Work::Attempt.text());
+    let row = results.row(Work::Attempt, LOOPBACK, Name::Fairlock);
+    let Some(costs) = row.and_then(|row| row.costs.get("try")) else { return not_measured(bar) };
+    let spans = (costs.span(|cost| cost.reads), costs.span(|cost| cost.writes));
+    let (Some(reads), Some(writes)) = spans else { return not_measured(bar) };
+    let figure = format!("{} read, {} written", span(reads), span(writes));
+    Verdict { bar, figure, outcome: met(reads == (1, 1) && writes == (0, 0)) }
+}
+
+/// Each longer queue beside the shortest.
+fn drains(results: &Results) -> Vec<Verdict> {
+    let rows = results.rows.iter().filter(|row| row.name == Name::Fairlock);
+    let mut drains: Vec<_> = rows
+        .filter_map(|row| match row.work {
+            Work::Drain { waiters } => Some((waiters, row)),
+            _ => None,
+        })
+        .collect();
+    drains.sort_by_key(|(waiters, _)| *waiters);
+    let Some(((shortest, short), longer)) = drains.split_first() else { return vec![] };
+    let mut verdicts = Vec::new();
+    for (waiters, long) in longer {
+        let most = DRAIN_TO_SHORTEST;
+        let bar = |what| format!("{what} a hand-over of a drain of {waiters}: at most {most:.2} x of {shortest}");
+        let ratio = long.times.ratio_to(&short.times);
+        verdicts.push(match ratio {
+            Some(ratio) => Verdict { bar: bar("time of"), figure: format!("{ratio:.2}"), outcome: met(ratio <= most) },
+            None => not_measured(bar("time of")),
+        });
+        let bytes = |row: &crate::results::Row| {
+            let bytes = row.costs.get("hand-over")?.first()?.bytes;
+            Some(bytes as f64 / row.work.operations() as f64)
+        };
+        verdicts.push(match (bytes(long), bytes(short)) {
+            (Some(long), Some(short)) if short > 0.0 => {
+                let ratio = long / short;
+                Verdict { bar: bar("bytes of"), figure: format!("{ratio:.2}"), outcome: met(ratio <= most) }
+            }
+            _ => not_measured(bar("bytes of")),
+        });
+    }
+    verdicts
+}
+
+/// What is counted is no measurement: it must be the same each time.
+fn equal_counts(results: &Results) -> Verdict {
+    let bar = "requests and events of fairlock are the same in every round".to_owned();
+    let mut figure = String::new();
+    let mut kinds = 0;
+    for row in results.rows.iter().filter(|row| row.name == Name::Fairlock) {
+        for (what, costs) in &row.costs {
+            kinds += 1;
+            if costs.equal() {
+                continue;
+            }
+            let requests = costs.span(Cost::requests).map(span).unwrap_or_default();
+            let events = costs.span(|cost| cost.events).map(span).unwrap_or_default();
+            let separator = if figure.is_empty() { "" } else { "; " };
+            // Writing to a string does not fail.
+            let _ = write!(figure, "{separator}{}, {what}: {requests} requests, {events} events", row.work.text());
+        }
+    }
+    match (kinds, figure.is_empty()) {
+        (0, _) => not_measured(bar),
+        (_, true) => Verdict { bar, figure: format!("{kinds} of {kinds} kinds"), outcome: Outcome::Met },
+        (_, false) => Verdict { bar, figure, outcome: Outcome::NotMet },
+    }
+}
+
+fn met(is_met: bool) -> Outcome {
+    if is_met { Outcome::Met } else { Outcome::NotMet }
+}
+
+fn not_measured(bar: String) -> Verdict {
+    Verdict { bar, figure: "–".to_owned(), outcome: Outcome::NotMeasured }
+}
+
+/// `3`, or `3..5`.
+pub(crate) fn span((least, most): (u64, u64)) -> String {
+    if least == most { least.to_string() } else { format!("{least}..{most}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::results::Shot;
+
+    const SLOW: Link = Link(10);
+
+    fn add(results: &mut Results, work: Work, link: Link, name: Name, millis: &[u64]) {
+        for millis in millis {
+            results.add(work, link, name, Shot { time: Duration::from_millis(*millis), costs: vec![] });
+        }
+    }
+
+    fn verdict_on(results: &Results, part: &str) -> (String, Outcome) {
+        let found: Vec<_> = verdicts(results).into_iter().filter(|verdict| verdict.bar.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{part}: {found:?}");
+        (found[0].figure.clone(), found[0].outcome)
+    }
+
+    #[test]
+    fn the_floor_is_a_bar_only_where_the_link_takes_the_time() {
+        let mut results = Results::default();
+        for link in [LOOPBACK, SLOW] {
+            add(&mut results, Work::Uncontended, link, Name::Floor, &[40, 40, 40]);
+            add(&mut results, Work::Uncontended, link, Name::Fairlock, &[42, 90, 41]);
+        }
+        assert_eq!(verdict_on(&results, "x the floor"), ("1.05".to_owned(), Outcome::Met));
+    }
+
+    #[test]
+    fn the_quickest_peer_is_the_bar() {
+        let mut results = Results::default();
+        add(&mut results, Work::Uncontended, SLOW, Name::Fairlock, &[50]);
+        assert_eq!(verdict_on(&results, "best peer").1, Outcome::NotMeasured);
+        add(&mut results, Work::Uncontended, SLOW, Name::Kazoo, &[100]);
+        assert_eq!(verdict_on(&results, "best peer (kazoo)"), ("0.50".to_owned(), Outcome::Met));
+        add(&mut results, Work::Uncontended, SLOW, Name::Curator, &[60]);
+        assert_eq!(verdict_on(&results, "best peer (Curator)"), ("0.83".to_owned(), Outcome::NotMet));
+    }
+
+    #[test]
+    fn more_throughput_than_asked_for_is_enough() {
+        let work = Work::Independent { locks: 64 };
+        for (floor, met) in [(91, Outcome::Met), (120, Outcome::Met), (80, Outcome::NotMet)] {
+            let mut results = Results::default();
+            add(&mut results, work, LOOPBACK, Name::Fairlock, &[100]);
+            add(&mut results, work, LOOPBACK, Name::Floor, &[floor]);
+            assert_eq!(verdict_on(&results, "throughput").1, met);
+        }
+    }
+
+    #[test]
+    fn a_drain_is_compared_with_the_shortest() {
+        let mut results = Results::default();
+        for (waiters, millis) in [(1_000, 20), (100, 10), (10_000, 11)] {
+            add(&mut results, Work::Drain { waiters }, LOOPBACK, Name::Fairlock, &[millis]);
+        }
+        assert_eq!(verdict_on(&results, "time of a hand-over of a drain of 1000:").1, Outcome::NotMet);
+        assert_eq!(verdict_on(&results, "time of a hand-over of a drain of 10000:").1, Outcome::Met);
+        assert_eq!(verdict_on(&results, "bytes of a hand-over of a drain of 1000:").1, Outcome::NotMeasured);
+    }
+
+    fn tried(costs: &[(u64, u64)]) -> Results {
+        let mut results = Results::default();
+        for (reads, writes) in costs {
+            let cost = Cost { reads: *reads, writes: *writes, events: 0, bytes: 1 };
+            let shot = Shot { time: Duration::ZERO, costs: vec![("try", cost)] };
+            results.add(Work::Attempt, LOOPBACK, Name::Fairlock, shot);
+        }
+        results
+    }
+
+    #[test]
+    fn a_try_that_writes_or_reads_twice_even_once_is_not_good_enough() {
+        assert_eq!(verdict_on(&tried(&[(1, 0), (1, 0)]), "try"), ("1 read, 0 written".to_owned(), Outcome::Met));
+        assert_eq!(verdict_on(&tried(&[(1, 0), (2, 0)]), "try"), ("1..2 read, 0 written".to_owned(), Outcome::NotMet));
+        assert_eq!(verdict_on(&tried(&[(1, 1)]), "try").1, Outcome::NotMet);
+    }
+
+    #[test]
+    fn counts_that_differ_between_rounds_are_told() {
+        assert_eq!(verdict_on(&tried(&[(1, 0), (1, 0)]), "every round").1, Outcome::Met);
+        let (figure, met) = verdict_on(&tried(&[(1, 0), (2, 0)]), "every round");
+        assert_eq!(met, Outcome::NotMet);
+        assert!(figure.contains("1..2 requests"), "{figure}");
+        assert_eq!(verdict_on(&Results::default(), "every round").1, Outcome::NotMeasured);
+    }
+}

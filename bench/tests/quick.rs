@@ -1,0 +1,54 @@
+//! The smallest form of the benchmark, as anyone would run it. The program starts its server with
+//! `fairlock_testcontainers`.
+
+use std::process::Command;
+
+/// The cells of the row that begins with these.
+fn row<'a>(output: &'a str, beginning: &[&str]) -> Vec<&'a str> {
+    let rows = output.lines().map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
+    let mut found = rows.filter(|cells| cells.starts_with(beginning));
+    found.next().unwrap_or_else(|| panic!("no row begins with {beginning:?}:\n{output}"))
+}
+
+#[test]
+fn the_quick_form_shows_everybody_and_counts_what_is_known() {
+    let output = Command::new(env!("CARGO_BIN_EXE_benchmarks"))
+        .args(["--quick", "--rounds", "2"])
+        .output()
+        .expect("the program starts");
+    let (told, shown) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{told}");
+
+    for who in ["floor", "fairlock", "zookeeper-client"] {
+        for work in [
+            "acquire and release, uncontended",
+            "acquire and release, 4 locks at the same time",
+            "from connecting to the first grant",
+            "hand-over with 2 waiting",
+            "a hand-over of a drain of 10",
+            "a hand-over of a drain of 20",
+        ] {
+            row(&shown, &[work, "loopback", who]);
+        }
+    }
+    // Reads, writes, events.
+    for (operation, who, counts) in [
+        ("acquire", "floor", ["0", "1", "0"]),
+        ("release", "floor", ["0", "1", "0"]),
+        ("acquire", "fairlock", ["0", "1", "0"]),
+        ("release", "fairlock", ["0", "1", "0"]),
+        ("try, while it is held", "fairlock", ["1", "0", "0"]),
+        ("hand-over with 2 waiting, within one session", "fairlock", ["0", "1", "1"]),
+        ("acquire", "zookeeper-client", ["1", "1", "0"]),
+        ("hand-over with 2 waiting, within one session", "zookeeper-client", ["1", "1", "1"]),
+    ] {
+        assert_eq!(row(&shown, &[operation, who])[2..5], counts, "{operation} of {who}:\n{shown}");
+    }
+    // Times of so few rounds prove nothing; counts do.
+    assert!(shown.contains("Nobody who was asked for."), "{shown}");
+    for bar in
+        ["try, while it is held: 1 read, no write", "requests and events of fairlock are the same in every round"]
+    {
+        assert_eq!(row(&shown, &[bar]).last(), Some(&"MET"), "{shown}");
+    }
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask bench`: builds the benchmarks as users build the library, and runs them.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use crate::command::cargo;
+use crate::error::{Error, Result};
+use crate::flags::Bench;
+
+pub(crate) fn command(flags: Bench) -> Result<Command> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "fairlock-benchmarks", "--"])?;
+    for (flag, is_given) in [("--quick", flags.quick), ("--large", flags.large), ("--write", flags.write)] {
+        if is_given {
+            command.arg(flag);
+        }
+    }
+    let rounds = flags.rounds.map(|rounds| rounds.to_string().into());
+    // The program runs in the root, and whoever typed the folder was elsewhere.
+    let jars = flags.curator_jars.map(|folder| std::path::absolute(folder).map(Into::into)).transpose();
+    let jars = jars.map_err(Error::io("find the folder of --curator-jars"))?;
+    let values: [(&str, Option<OsString>); 3] =
+        [("--rounds", rounds), ("--contenders", flags.contenders.map(Into::into)), ("--curator-jars", jars)];
+    for (flag, value) in values {
+        if let Some(value) = value {
+            command.arg(flag).arg(value);
+        }
+    }
+    Ok(command)
+}
