@@ -63,6 +63,11 @@ impl Costs {
         })
     }
 
+    /// Whether each time there were as many reads and writes.
+    pub(crate) fn equal_requests(&self) -> bool {
+        self.0.windows(2).all(|pair| (pair[0].reads, pair[0].writes) == (pair[1].reads, pair[1].writes))
+    }
+
     /// The least and the most of something.
     pub(crate) fn span(&self, of: impl Fn(Cost) -> u64) -> Option<(u64, u64)> {
         let all = || self.0.iter().copied().map(&of);
@@ -88,6 +93,15 @@ mod tests {
         assert!(costs(&[(1, 100), (1, 101)]).equal(), "a digit more");
         assert!(!costs(&[(1, 100), (1, 100), (2, 100)]).equal());
         assert!(costs(&[]).equal());
+    }
+
+    #[test]
+    fn events_are_no_requests() {
+        let mut costs = costs(&[(1, 100)]);
+        costs.push(Cost { reads: 1, writes: 1, events: 7, bytes: 100 });
+        assert!(costs.equal_requests() && !costs.equal());
+        costs.push(Cost { reads: 1, writes: 2, events: 0, bytes: 100 });
+        assert!(!costs.equal_requests());
     }
 
     #[test]

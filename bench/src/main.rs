@@ -50,7 +50,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     if arguments.write && !docs.is_dir() {
         return Err(Error::Missing("there is no folder docs here; start this as `cargo xtask bench`".to_owned()));
     }
-    let started = Instant::now();
+    let (started, load) = (Instant::now(), load());
     let plan = arguments.plan();
     let workshop = workshop()?;
     let places = Places { workshop: &workshop, curator_jars: arguments.curator_jars.as_deref() };
@@ -61,7 +61,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     print(&report::tables(&results))?;
     if arguments.write {
         let circumstances = format!(
-            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper: {}. Processors: {}.\n",
+            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper: {}. \
+             Processors: {}. Load average of the machine before: {load}.\n",
             started.elapsed().as_secs_f64() / 60.0,
             plan.rounds,
             plan.crowd_rounds,
@@ -71,6 +72,12 @@ async fn run(arguments: &Arguments) -> Result<()> {
         report::write(&results, &circumstances, docs)?;
     }
     Ok(())
+}
+
+/// How busy the machine has been, by its own account.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// A reader that has gone has seen enough.

@@ -14,7 +14,7 @@ use crate::results::{Link, Results, Shot, Work};
 
 /// How long nothing may have passed a proxy before what goes on there counts as over. A session of fairlock watches
 /// the node of a lock that it has held for 50 ms.
-const QUIET: Duration = Duration::from_millis(80);
+pub(crate) const QUIET: Duration = Duration::from_millis(80);
 
 /// How long a crowd may take to gather.
 const GATHERING: Duration = Duration::from_secs(300);
@@ -133,7 +133,8 @@ impl Entrant {
         self.proxy.set_delay(Duration::ZERO);
         self.contender.gather(&lock, waiters).await?;
         self.in_queue(&lock, waiters + 1, observer).await?;
-        self.settle(link, QUIET).await;
+        // The more there are, the longer may one of them be without a processor.
+        self.settle(link, QUIET + Duration::from_micros(300) * u32::try_from(waiters).unwrap_or(u32::MAX)).await;
         self.proxy.set_delay(link.delay());
         Ok(lock)
     }
@@ -162,11 +163,6 @@ impl Entrant {
                 return;
             }
         }
-    }
-
-    /// As [`settle`](Self::settle), for as long as a lock must be held until nothing happens for it any more.
-    pub(crate) async fn settle_held(&self, link: Link) {
-        self.settle(link, QUIET).await;
     }
 }
 

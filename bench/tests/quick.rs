@@ -46,9 +46,10 @@ fn the_quick_form_shows_everybody_and_counts_what_is_known() {
     }
     // Times of so few rounds prove nothing; counts do.
     assert!(shown.contains("Nobody who was asked for."), "{shown}");
-    for bar in
-        ["try, while it is held: 1 read, no write", "requests and events of fairlock are the same in every round"]
-    {
+    for bar in [
+        "try, while it is held: 1 read, no write",
+        "fairlock's requests, and events but of a drain, are the same in every round",
+    ] {
         assert_eq!(row(&shown, &[bar]).last(), Some(&"MET"), "{shown}");
     }
 }

@@ -1,6 +1,6 @@
 //! Curator's `InterProcessMutex`: a small Java program, compiled here, and jars that are installed, given, or got from Debian.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::process::Command;
 
@@ -31,14 +31,16 @@ const PACKAGES: [&str; 11] = [
 /// What must be there, each as the beginning of a file's name.
 const JARS: [&str; 6] = ["curator-recipes", "curator-framework", "curator-client", "zookeeper", "guava", "slf4j-api"];
 
+/// What those need, if it is there.
+const MORE_JARS: [&str; 5] = ["failureaccess", "jackson-", "metrics-core", "netty-", "slf4j-nop"];
+
 pub(super) async fn open(address: &str, places: &Places<'_>) -> Result<Peer> {
     let folder = places.workshop.join("curator");
     std::fs::create_dir_all(&folder).map_err(Error::io(format!("make {}", folder.display())))?;
-    let jars = jars(&folder, places.curator_jars).await?;
+    let class_path = jars(&folder, places.curator_jars).await?.join(":");
     let program = folder.join("CuratorPeer.java");
     std::fs::write(&program, PROGRAM).map_err(Error::io(format!("write {}", program.display())))?;
     let classes = folder.join("classes");
-    let class_path = format!("{}/*", jars.display());
     let mut compile = Command::new("javac");
     compile.args(["-nowarn", "-cp", &class_path, "-d"]).arg(&classes).arg(&program);
     peer::prepare(compile).await.map_err(|error| {
@@ -47,23 +49,22 @@ pub(super) async fn open(address: &str, places: &Places<'_>) -> Result<Peer> {
         ))
     })?;
     let mut command = Command::new("java");
-    // Warm after the warm-up, and no more threads for rubbish and compiling than two processors can bear.
+    // A thread for each waiter, and no threads of the collector that would compete with them.
     command.args(["-XX:+UseSerialGC", "-Xss256k", "-cp"]).arg(format!("{}:{class_path}", classes.display()));
     command.arg("CuratorPeer");
     Peer::start(command, address).await
 }
 
-/// A folder with all jars.
-async fn jars(folder: &Path, given: Option<&Path>) -> Result<PathBuf> {
+/// The paths of all jars.
+async fn jars(folder: &Path, given: Option<&Path>) -> Result<Vec<String>> {
     if let Some(given) = given {
-        return complete(given).map(|()| given.to_owned());
+        return jars_in(given);
     }
-    let installed = Path::new(INSTALLED);
-    if complete(installed).is_ok() {
-        return Ok(installed.to_owned());
+    if let Ok(installed) = jars_in(Path::new(INSTALLED)) {
+        return Ok(installed);
     }
     let unpacked = folder.join("usr/share/java");
-    if complete(&unpacked).is_err() {
+    if jars_in(&unpacked).is_err() {
         get(folder).await.map_err(|error| {
             let packages = PACKAGES[..3].join(" ");
             Error::Missing(format!(
@@ -71,7 +72,7 @@ async fn jars(folder: &Path, given: Option<&Path>) -> Result<PathBuf> {
             ))
         })?;
     }
-    complete(&unpacked).map(|()| unpacked)
+    jars_in(&unpacked)
 }
 
 /// Downloads packages and unpacks them, without installing anything.
@@ -90,13 +91,15 @@ async fn get(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn complete(folder: &Path) -> Result<()> {
+/// Only what is needed: a folder of all that is installed may hold several of what there may be one of.
+fn jars_in(folder: &Path) -> Result<Vec<String>> {
     let files = std::fs::read_dir(folder).map_err(Error::io(format!("read {}", folder.display())))?;
     let names: Vec<_> =
         files.filter_map(std::result::Result::ok).map(|file| file.file_name().to_string_lossy().into_owned()).collect();
-    let has = |jar: &str| names.iter().any(|name| name.starts_with(jar) && name.ends_with(".jar"));
-    match JARS.iter().find(|jar| !has(jar)) {
-        None => Ok(()),
-        Some(jar) => Err(Error::Missing(format!("{} has no {jar}.jar", folder.display()))),
+    let of = |jar: &'static str| names.iter().filter(move |name| name.starts_with(jar) && name.ends_with(".jar"));
+    if let Some(missing) = JARS.iter().find(|jar| of(jar).next().is_none()) {
+        return Err(Error::Missing(format!("{} has no {missing}.jar", folder.display())));
     }
+    let chosen = JARS.iter().chain(&MORE_JARS).flat_map(|jar| of(jar));
+    Ok(chosen.map(|name| folder.join(name).display().to_string()).collect())
 }

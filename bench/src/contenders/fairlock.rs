@@ -1,7 +1,7 @@
 //! The library of this workspace.
 
-use super::SESSION_TIMEOUT;
 use super::local::Session;
+use super::{PATIENCE, SESSION_TIMEOUT};
 use crate::error::Result;
 
 pub(super) struct Fairlock(::fairlock::Fairlock);
@@ -10,7 +10,9 @@ impl Session for Fairlock {
     type Held = ::fairlock::Guard;
 
     async fn connect(address: &str) -> Result<Self> {
-        Ok(Self(::fairlock::Fairlock::builder().session_timeout(SESSION_TIMEOUT).connect(address).await?))
+        // Ten thousand who come at once wait for the sessions that are opened for them.
+        let builder = ::fairlock::Fairlock::builder().session_timeout(SESSION_TIMEOUT).connect_timeout(PATIENCE);
+        Ok(Self(builder.connect(address).await?))
     }
 
     async fn acquire(&self, lock: &str) -> Result<::fairlock::Guard> {

@@ -2,13 +2,13 @@
 
 use crate::plan::Plan;
 use crate::results::{LOOPBACK, Results, Shot, Work};
-use crate::stage::{Entrant, Observer, Stage};
+use crate::stage::{Entrant, Observer, QUIET, Stage};
 
 pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     let shoot = async |entrant: &mut Entrant, _: &Observer| {
         let lock = entrant.lock("attempt");
         entrant.contender.acquire(&lock).await?;
-        entrant.settle_held(LOOPBACK).await;
+        entrant.settle(LOOPBACK, QUIET).await;
         let (time, cost) = entrant.counted(LOOPBACK, async |contender| contender.attempt(&lock).await).await?;
         entrant.contender.release().await?;
         Ok(time.map(|time| Shot { time, costs: vec![("try", cost)] }))
