@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use fairlock_testcontainers::Server;
 
 use crate::contenders::Places;
 use crate::error::{Error, Result};
@@ -61,17 +62,25 @@ async fn run(arguments: &Arguments) -> Result<()> {
     print(&report::tables(&results))?;
     if arguments.write {
         let circumstances = format!(
-            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper: {}. \
-             Processors: {}. Load average of the machine before: {load}.\n",
+            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper {} ({}), on the \
+             machine that everything else runs on. Processors: {}. Load average of the machine before: {load}.\n",
             started.elapsed().as_secs_f64() / 60.0,
             plan.rounds,
             plan.crowd_rounds,
+            version(&stage.server).await,
             stage.server.runtime(),
             std::thread::available_parallelism().map_or("unknown".to_owned(), |count| count.to_string()),
         );
         report::write(&results, &circumstances, docs)?;
     }
     Ok(())
+}
+
+/// As the server says it: `3.8.0`.
+async fn version(server: &Server) -> String {
+    let said = server.four_letter("srvr").await.unwrap_or_default();
+    let version = said.lines().find_map(|line| line.strip_prefix("Zookeeper version: "));
+    version.and_then(|version| version.split(['-', ',']).next()).unwrap_or("of an unknown version").to_owned()
 }
 
 /// How busy the machine has been, by its own account.
