@@ -118,14 +118,15 @@ impl Contender for Peer {
 
 /// Runs something that gets a peer ready; the error has what it said last.
 pub(super) async fn prepare(mut command: Command) -> Result<()> {
-    let words = format!("{:?}", command.as_std());
+    // Without the arguments, which may be a hundred paths.
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(PATIENCE, output).await.map_err(|_| Error::Late("getting a peer ready"))?;
-    let output = output.map_err(Error::io(format!("run {words}")))?;
+    let output = output.map_err(Error::io(format!("run {name}")))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.trim().lines().next_back().unwrap_or_default();
-    Err(Error::Missing(format!("{words} ended with {}: {last}", output.status)))
+    Err(Error::Missing(format!("{name} ended with {}: {last}", output.status)))
 }
