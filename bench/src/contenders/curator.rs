@@ -103,3 +103,16 @@ fn jars_in(folder: &Path) -> Result<Vec<String>> {
     let chosen = JARS.iter().chain(&MORE_JARS).flat_map(|jar| of(jar));
     Ok(chosen.map(|name| folder.join(name).display().to_string()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_a_jar_is_told_with_its_name() {
+        let error = jars_in(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))).expect_err("no jars there");
+        assert!(error.to_string().contains("has no curator-recipes.jar"), "{error}");
+        let error = jars_in(Path::new("/nowhere")).expect_err("no folder there");
+        assert!(error.to_string().starts_with("read /nowhere"), "{error}");
+    }
+}

@@ -17,18 +17,24 @@ pub(super) async fn open(address: &str, places: &Places<'_>) -> Result<Peer> {
     let folder = places.workshop.join("kazoo");
     let python = folder.join("bin").join("python");
     if !has_kazoo(&python).await {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv"]).arg(&folder);
-        peer::prepare(make).await?;
-        let mut install = Command::new(&python);
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", KAZOO]);
-        peer::prepare(install).await?;
+        install(&folder, &python).await.map_err(|error| {
+            Error::Missing(format!("{KAZOO} cannot be installed; it needs python3 with venv, and PyPI ({error})"))
+        })?;
     }
     let program = folder.join("kazoo_peer.py");
     std::fs::write(&program, PROGRAM).map_err(Error::io(format!("write {}", program.display())))?;
     let mut command = Command::new(python);
     command.arg(program);
     Peer::start(command, address).await
+}
+
+async fn install(folder: &Path, python: &Path) -> Result<()> {
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(folder);
+    peer::prepare(make).await?;
+    let mut install = Command::new(python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", KAZOO]);
+    peer::prepare(install).await
 }
 
 async fn has_kazoo(python: &Path) -> bool {
