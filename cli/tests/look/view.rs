@@ -100,6 +100,7 @@ async fn keys_and_signals_end_it_and_restore_the_terminal() -> Outcome {
         ("", Some(Signal::INT), 130),
         ("", Some(Signal::TERM), 143),
         ("", Some(Signal::HUP), 129),
+        ("", Some(Signal::QUIT), 131),
     ] {
         let mut terminal = Terminal::run(80, 24, &[], &args("queue", &path)).await?;
         terminal.until_shown("nobody holds or waits")?;
@@ -111,6 +112,24 @@ async fn keys_and_signals_end_it_and_restore_the_terminal() -> Outcome {
         assert_eq!(terminal.finish()?, code, "{keys:?} {signal:?}");
         assert_restored(&terminal);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_it_has_the_terminal_meanwhile() -> Outcome {
+    let path = unused_path();
+    let mut terminal = Terminal::run(80, 24, &[], &args("queue", &path)).await?;
+    terminal.until_shown("nobody holds or waits")?;
+    let process = i32::try_from(terminal.child.process_id().ok_or("no process")?)?;
+    let process = Pid::from_raw(process).ok_or("no process")?;
+    kill_process(process, Signal::TSTP)?;
+    terminal.read_until(|screen| !screen.alternate_screen() && !screen.hide_cursor())?;
+    kill_process(process, Signal::CONT)?;
+    terminal.read_until(vt100::Screen::alternate_screen)?;
+    terminal.until_shown("nobody holds or waits")?;
+    terminal.press("q")?;
+    assert_eq!(terminal.finish()?, 0);
+    assert_restored(&terminal);
     Ok(())
 }
 
