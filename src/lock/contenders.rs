@@ -187,7 +187,7 @@ pub(super) async fn look_at(
     queue: &QueuePath,
     contenders: &[Sequence],
 ) -> Result<Vec<(Sequence, Node)>, StoreError> {
-    let looks = contenders.to_vec().into_iter().map(|sequence| async move {
+    let looks = contenders.iter().copied().map(|sequence| async move {
         let name = sequence.node_name();
         let node = session.read_surely(|| session.store().inspect(queue, &name)).await?;
         Ok(node.map(|node| (sequence, node)))

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use fairlock_testcontainers::{Close, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use zookeeper_client as zk;
 
 use crate::bed::{Outcome, PATIENCE, PROGRAM, address, client, program, unused_path, wait_for_contenders};
 
@@ -166,6 +167,24 @@ async fn all_that_a_session_had_is_told_when_it_goes() -> Outcome {
         assert_eq!((&told[0]["event"], &told[1]["event"]), (&json!("left"), &json!("left")));
     }
     Err("never told as one".into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_seen_any_more_has_not_left() -> Outcome {
+    let (path, one, raw) = (unused_path(), client("one").await, zk::Client::connect(&address().await).await?);
+    let _hidden = one.mutex(&format!("{path}/a"))?.acquire().await?;
+    let watching = Watching::start(&["ls", "--watch", "--json", "--interval", "50ms", &path]).await?;
+    assert_eq!(watching.json()?["locks"][0]["path"], json!(format!("{path}/a")));
+    let closed = [zk::Acl::new(zk::Permission::ADMIN, zk::AuthId::anyone())];
+    raw.set_acl(&format!("{path}/a"), &closed, None).await?;
+    let told = watching.errors.next()?;
+    assert!(told.starts_with(&format!("fairlock: {path}/a: no permission")), "{told}");
+    raw.set_acl(&format!("{path}/a"), &zk::Acls::anyone_all(), None).await?;
+    let _seen = one.mutex(&format!("{path}/b"))?.acquire().await?;
+    let event = watching.json()?;
+    assert_eq!((&event["event"], &event["path"]), (&json!("granted"), &json!(format!("{path}/b"))));
+    assert_eq!(watching.end(Signal::TERM)?, Some(143));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

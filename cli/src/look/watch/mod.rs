@@ -104,7 +104,7 @@ impl Next {
     /// How long to rest whatever happens, and until the next look if nothing does.
     fn pauses(&self, interval: Duration) -> (Duration, Duration) {
         let Some(took) = self.took else {
-            let again = interval.clamp(PAUSE_MIN, AGAIN.max(PAUSE_MIN));
+            let again = interval.clamp(PAUSE_MIN, AGAIN);
             return (again, again);
         };
         let rest = (took * (LOOK_PART - 1)).clamp(PAUSE_MIN, REST_MAX.max(interval));
