@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use fairlock_testcontainers::{Close, Proxy};
 use rustix::process::{Pid, Signal, kill_process};
@@ -195,8 +196,14 @@ async fn a_reader_that_has_gone_ends_it_though_nothing_happens() -> Outcome {
     let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?);
     tokio::task::block_in_place(|| lines.read_line(&mut String::new()))?;
     drop(lines);
-    let output =
-        tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || child.wait_with_output())).await???;
+    let until = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > until {
+            child.kill()?;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let output = child.wait_with_output()?;
     assert_eq!((output.status.code(), String::from_utf8(output.stderr)?), (Some(0), String::new()));
     Ok(())
 }

@@ -160,6 +160,9 @@ fn what_cannot_be_seen_any_more_has_not_gone() {
     let before = look(&[at("/a", 1), at("/a/b", 2), at("/b", 9)]);
     assert_eq!(told(&[before.clone(), denied("/a"), before.clone()], TREE), []);
     assert_eq!(told(&[denied("/a"), before.clone()], TREE), [], "nor come what could not be seen");
+    let held_by_another = look(&[at("/a", 3), at("/a/b", 2), at("/b", 9)]);
+    let events = told(&[before.clone(), denied("/a"), held_by_another], TREE);
+    assert_eq!(events[0], What::Left { who: member(1, true), held_ms: Some(2_000) }, "as soon as that can be seen");
     let events = told(&[before.clone(), denied("/a/_fairlock")], TREE);
     assert_eq!(events, [What::Left { who: member(2, true), held_ms: Some(1_000) }], "what is below is another's");
     let cut = Look { is_cut: true, ..look(&[]) };
