@@ -38,7 +38,7 @@ pub(crate) async fn run(args: BreakArgs, settings: Settings) -> Result<Exit, Fai
     let locks = settings.open("fairlock").await?;
     let outcome = remove(&args, &locks).await;
     settings::close(&locks).await;
-    outcome
+    outcome.map_err(Failure::without_a_lock)
 }
 
 async fn remove(args: &BreakArgs, locks: &Fairlock) -> Result<Exit, Failure> {

@@ -110,6 +110,12 @@ impl Failure {
         Self { exit, error: None }
     }
 
+    /// As a command that holds no lock fails: where its session is lost, so are the servers, and no lock.
+    pub(crate) fn without_a_lock(self) -> Self {
+        let exit = if self.exit == Exit::LockLost { Exit::CannotConnect } else { self.exit };
+        Self { exit, ..self }
+    }
+
     /// Tells it, and how to exit.
     pub(crate) fn tell(self) -> Exit {
         if let Some(error) = self.error {
@@ -173,6 +179,8 @@ mod tests {
             assert_eq!(exit.code(), code);
         }
         assert!(TABLE.is_sorted_by_key(|(_, code, _)| *code));
+        let lost = Failure::silent(Exit::LockLost).without_a_lock();
+        assert_eq!(lost.exit, Exit::CannotConnect);
         // Only a refused lock and a failed check share one: no command has both.
         let shared = TABLE.windows(2).filter(|pair| pair[0].1 == pair[1].1).map(|pair| pair[0].0);
         assert_eq!(shared.collect::<Vec<_>>(), [Exit::NotGranted]);

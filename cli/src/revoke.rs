@@ -16,20 +16,34 @@ use crate::settings::Settings;
 /// How long an answer is waited for.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest reason that the library passes on.
+const REASON_BYTES_MAX: usize = 512;
+
+/// Too many ask already.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{requests} others have asked the holder of {lock} already, and no more are kept; wait for it, or remove it by force with fairlock break"
+)]
+struct Crowded {
+    lock: String,
+    requests: usize,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: RevokeArgs, settings: Settings) -> Result<Exit, Failure> {
     fairlock::LockPath::new(&args.lock)?;
     let locks = settings.open("fairlock").await?;
     let outcome = ask(&args, &locks).await;
     settings::close(&locks).await;
-    outcome
+    outcome.map_err(Failure::without_a_lock)
 }
 
 async fn ask(args: &RevokeArgs, locks: &Fairlock) -> Result<Exit, Failure> {
     let lock = locks.mutex(&args.lock)?;
     // Before: who is asked may be gone a moment after.
     let holders = lock.contenders().await?;
-    let Some(request) = lock.request_release(&args.reason).await? else {
+    let request = lock.request_release(&args.reason).await.map_err(|error| unasked(error, args))?;
+    let Some(request) = request else {
         exit::warn(format_args!("{}", why_nobody(args, locks).await?));
         return Ok(Exit::ClaimFailed);
     };
@@ -42,7 +56,7 @@ async fn ask(args: &RevokeArgs, locks: &Fairlock) -> Result<Exit, Failure> {
         None => return answer(&request, ANSWER_PATIENCE, &who).await,
     };
     let begun = tokio::time::Instant::now();
-    // Only to be told: what counts is that the lock is given back.
+    // Only to be told: what counts is that the lock is held no more.
     let first = ANSWER_PATIENCE.min(patience.unwrap_or(ANSWER_PATIENCE));
     if let Ok(Ok(ReleaseAnswer::Acknowledged(text))) = tokio::time::timeout(first, request.answered()).await {
         say(format_args!("{who} answers: {}", clean(&text)))?;
@@ -51,7 +65,7 @@ async fn ask(args: &RevokeArgs, locks: &Fairlock) -> Result<Exit, Failure> {
     match within(rest, request.released()).await {
         Some(released) => {
             released?;
-            say(format_args!("{who} has given it back"))?;
+            say(format_args!("{who} holds it no more"))?;
             Ok(Exit::Ok)
         }
         None => {
@@ -61,11 +75,21 @@ async fn ask(args: &RevokeArgs, locks: &Fairlock) -> Result<Exit, Failure> {
     }
 }
 
+/// The reason and what it is about are told as too large; so many requests are no mistake of whoever asks.
+fn unasked(error: Error, args: &RevokeArgs) -> Failure {
+    match error {
+        Error::TooLarge { bytes_max, .. } if args.reason.len() <= REASON_BYTES_MAX => {
+            Failure::new(Exit::Other, Crowded { lock: args.lock.clone(), requests: bytes_max })
+        }
+        error => error.into(),
+    }
+}
+
 /// Tells what the holder says, if it says something in time. Silence is no failure: it was asked.
 async fn answer(request: &ReleaseRequest, patience: Duration, who: &str) -> Result<Exit, Failure> {
     match within(Some(patience), request.answered()).await {
         Some(Ok(ReleaseAnswer::Acknowledged(text))) => say(format_args!("{who} answers: {}", clean(&text)))?,
-        Some(Ok(_)) => say(format_args!("{who} has given it back"))?,
+        Some(Ok(_)) => say(format_args!("{who} holds it no more"))?,
         Some(Err(error)) => return Err(error.into()),
         None => exit::warn(format_args!("no answer within {patience:?}; {who} may not look, or answer later")),
     }

@@ -95,6 +95,9 @@ impl Mutex {
     /// Nothing is forced: a holder that does not [look](Guard::release_requested) never knows, and one that does may go on. To
     /// remove a contender by force, see [`Mutex::break_contender`].
     ///
+    /// The requests lie in a persistent node below the lock's path, `_fairlock_requests`, which stays; those to the next holder take
+    /// the place of these.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), fairlock::Error> {
     /// # use fairlock::{Fairlock, recipes::ReleaseAnswer, store::memory::Memory};

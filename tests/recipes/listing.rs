@@ -110,6 +110,60 @@ async fn who_waits_for_permits_is_counted_once() {
 }
 
 #[tokio::test]
+async fn permits_are_held_on_when_there_are_fewer() {
+    let bed = Bed::new().await;
+    let semaphore = bed.locks.semaphore("/a", 3).expect("a path");
+    let (_two, _one) = (semaphore.acquire_many(2).await.expect("room"), semaphore.acquire().await.expect("room"));
+    let waiting = tokio::spawn({
+        let semaphore = semaphore.clone();
+        async move { semaphore.acquire().await }
+    });
+    semaphore.resize(1).await.expect("a number");
+    eventually(|| bed.memory.children("/a/_fairlock_permits").len() == 3).await;
+    eventually(|| bed.memory.children("/a/_fairlock_turns").len() == 1).await;
+    for has_waiter in [true, false] {
+        if !has_waiter {
+            waiting.abort();
+            eventually(|| bed.memory.children("/a/_fairlock_turns").is_empty()).await;
+            eventually(|| bed.memory.children("/a/_fairlock_permits").len() == 2).await;
+        }
+        let list = found(&bed.locks, "/a").await;
+        let lock = the(&list, "/a");
+        assert_eq!(lock.kind, LockKind::Semaphore { permits: Some(1) });
+        assert_eq!((lock.holders.len(), lock.waiting), (2, usize::from(has_waiter)));
+        let roles: Vec<_> = bed.locks.contenders_of(lock).await.expect("a list").iter().map(|each| each.role).collect();
+        let expected = [Role::Holder, Role::Holder, Role::Waiter];
+        assert_eq!(roles, expected[..if has_waiter { 3 } else { 2 }]);
+    }
+}
+
+#[tokio::test]
+async fn an_election_stays_when_its_queue_is_gone() {
+    let bed = Bed::new().await;
+    let leadership = bed.locks.election("/a").expect("a path").campaign("x").await.expect("nobody leads");
+    leadership.resign().await.expect("resigned");
+    bed.memory.delete_all("/a/_fairlock");
+    let list = found(&bed.locks, "/").await;
+    let lock = the(&list, "/a");
+    assert_eq!((&lock.kind, lock.holders.len(), lock.waiting), (&LockKind::Election { leader: None }, 0, 0));
+    assert!(bed.locks.contenders_of(lock).await.expect("a list").is_empty());
+}
+
+#[tokio::test]
+async fn all_who_share_a_lock_are_listed_in_their_order() {
+    let bed = Bed::new().await;
+    let lock = bed.locks.rw_lock("/a").expect("a path");
+    let mut guards = vec![];
+    for _ in 0..50 {
+        guards.push(lock.read().await.expect("shared"));
+    }
+    let list = found(&bed.locks, "/").await;
+    let positions: Vec<_> = the(&list, "/a").holders.iter().map(|holder| holder.position).collect();
+    assert_eq!(positions, (0..50).collect::<Vec<_>>());
+    assert!(the(&list, "/a").holders.is_sorted_by_key(|holder| holder.sequence));
+}
+
+#[tokio::test]
 async fn looking_at_a_semaphore_that_is_gone_does_not_make_it() {
     let bed = Bed::new().await;
     let permits = bed.locks.semaphore("/a", 2).expect("a path").permits().await.expect("made");
@@ -190,7 +244,7 @@ async fn a_watched_lock_tells_of_who_comes_and_who_goes() {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_gone_has_nothing_to_watch_and_the_end_of_the_session_ends_a_watch() {
+async fn of_a_lock_that_is_gone_its_return_is_told_and_the_end_of_the_session_ends_a_watch() {
     let bed = Bed::new().await;
     drop(bed.locks.mutex("/a").expect("a path").acquire().await.expect("free"));
     let found = bed.locks.locks_at("/a").await.expect("a look").remove(0);
@@ -198,8 +252,14 @@ async fn a_lock_that_is_gone_has_nothing_to_watch_and_the_end_of_the_session_end
     bed.memory.expire(bed.memory.sessions()[0]);
     soon(change.happened()).await;
     bed.memory.delete_all("/a");
-    let change = bed.locks.watch_lock(&found).await.expect("nothing to watch is no error");
-    assert!(change.happened().now_or_never().is_none());
+    fn is_send(_: &impl Send) {}
+    is_send(&bed.locks.watch_lock(&found));
+    is_send(&bed.locks.locks_below("/a"));
+    let change = bed.locks.watch_lock(&found).await.expect("nobody there is no error");
+    let mut happened = Box::pin(change.happened());
+    assert!(happened.as_mut().now_or_never().is_none());
+    drop(bed.locks.mutex("/a").expect("a path").acquire().await.expect("free"));
+    soon(happened).await;
 }
 
 #[tokio::test]

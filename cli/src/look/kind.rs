@@ -20,7 +20,7 @@ impl Kind {
         match kind {
             LockKind::Shared => Kind::Shared,
             LockKind::Semaphore { permits } => Kind::Semaphore(*permits),
-            LockKind::Election { leader } => Kind::Election(json::leader(leader.as_ref())["leader"].take()),
+            LockKind::Election { leader } => Kind::Election(json::leader(leader.as_ref()).0["leader"].take()),
             // A kind of a later library is a lock to this program.
             _ => Kind::Lock,
         }

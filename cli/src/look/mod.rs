@@ -74,6 +74,18 @@ impl Seen {
     }
 }
 
+impl Look {
+    /// Whether what was asked for may not be read at all.
+    fn is_denied(&self, subject: &Subject) -> bool {
+        self.unreadable.iter().any(|(path, _)| path == subject.path())
+    }
+
+    /// Whether nothing can be there that is not in it.
+    fn is_whole(&self) -> bool {
+        self.unreadable.is_empty() && !self.is_cut
+    }
+}
+
 impl Subject {
     fn path(&self) -> &str {
         match self {

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write as _};
 
+use fairlock::Fairlock;
+
 use super::text::{clean, count, span};
 use super::{Member, Seen, Subject, document, now_unix_ms, table, watch};
 use crate::args::QueueArgs;
 use crate::exit::{self, Exit, Failure};
+use crate::json::Document;
 use crate::settings;
 use crate::settings::Settings;
 
@@ -14,14 +17,21 @@ pub(crate) async fn run(args: QueueArgs, settings: Settings) -> Result<Exit, Fai
     fairlock::LockPath::new(&args.lock)?;
     let locks = settings.open("fairlock").await?;
     let subject = Subject::Queue { path: args.lock };
-    if args.look.watch {
-        return watch::run(&locks, &subject, &args.look).await;
-    }
-    let look = subject.look(&locks).await?;
+    let outcome = if args.look.watch {
+        watch::run(&locks, &subject, &args.look).await
+    } else {
+        show(&locks, &subject, args.look.json).await
+    };
+    settings::close(&locks).await;
+    outcome.map_err(Failure::without_a_lock)
+}
+
+async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
+    let look = subject.look(locks).await?;
     let now = now_unix_ms();
     let mut out = io::stdout().lock();
-    if args.look.json {
-        writeln!(out, "{}", document::look(&look, &subject, now))?;
+    if is_json {
+        writeln!(out, "{}", Document(document::look(&look, subject, now)))?;
     } else {
         for (at, seen) in look.locks.iter().filter(|seen| !seen.is_empty()).enumerate() {
             if at > 0 {
@@ -47,7 +57,6 @@ pub(crate) async fn run(args: QueueArgs, settings: Settings) -> Result<Exit, Fai
     if look.locks.iter().all(Seen::is_empty) {
         exit::warn(format_args!("nobody holds {} or waits for it", subject.path()));
     }
-    settings::close(&locks).await;
     Ok(Exit::Ok)
 }
 

@@ -10,8 +10,9 @@ const CUT: char = '~';
 pub(crate) fn clean(text: &str) -> String {
     let is_unfit = |c: char| {
         c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+                | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
     };
     text.chars().map(|c| if is_unfit(c) { REPLACEMENT } else { c }).collect()
 }
@@ -81,6 +82,7 @@ mod tests {
             clean("a\u{1b}[2Jb\nc\u{9b}d\u{202e}e\u{200b}f\u{7f}"),
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}"
         );
+        assert_eq!(clean("\u{34f}\u{115f}\u{3164}\u{ffa0}\u{e0041}"), "\u{fffd}".repeat(5), "invisible");
         assert_eq!(clean("übung 日本 a@b:1"), "übung 日本 a@b:1");
     }
 

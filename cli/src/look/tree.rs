@@ -2,10 +2,13 @@
 
 use std::io::{self, Write as _};
 
+use fairlock::Fairlock;
+
 use super::text::{clean, cut, span};
 use super::{Look, Seen, Subject, document, now_unix_ms, table, watch};
 use crate::args::LsArgs;
 use crate::exit::{self, Exit, Failure};
+use crate::json::Document;
 use crate::settings;
 use crate::settings::Settings;
 
@@ -21,14 +24,21 @@ pub(crate) async fn run(args: LsArgs, settings: Settings) -> Result<Exit, Failur
     }
     let locks = settings.open("fairlock").await?;
     let subject = Subject::Tree { path: args.path, with_empty: args.all };
-    if args.look.watch {
-        return watch::run(&locks, &subject, &args.look).await;
-    }
-    let look = subject.look(&locks).await?;
+    let outcome = if args.look.watch {
+        watch::run(&locks, &subject, &args.look).await
+    } else {
+        show(&locks, &subject, args.look.json).await
+    };
+    settings::close(&locks).await;
+    outcome.map_err(Failure::without_a_lock)
+}
+
+async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
+    let look = subject.look(locks).await?;
     let now = now_unix_ms();
     let mut out = io::stdout().lock();
-    if args.look.json {
-        writeln!(out, "{}", document::look(&look, &subject, now))?;
+    if is_json {
+        writeln!(out, "{}", Document(document::look(&look, subject, now)))?;
     } else if !look.locks.is_empty() {
         let columns = table::columns();
         let mut rows = vec![HEAD.map(str::to_owned)];
@@ -43,9 +53,24 @@ pub(crate) async fn run(args: LsArgs, settings: Settings) -> Result<Exit, Failur
     }
     out.flush()?;
     drop(out);
-    let exit = tell_what_is_missing(&look, &subject);
-    settings::close(&locks).await;
-    Ok(exit)
+    tell_what_is_missing(&look);
+    if look.is_denied(subject) {
+        return Ok(Exit::NoPermission);
+    }
+    if look.locks.is_empty() {
+        let more = if matches!(subject, Subject::Tree { with_empty: false, .. }) {
+            " (--all lists those as well)"
+        } else {
+            ""
+        };
+        let path = subject.path();
+        if look.is_whole() {
+            exit::warn(format_args!("nobody holds a lock below {path} or waits for one{more}"));
+        } else {
+            exit::warn(format_args!("nobody that can be seen holds a lock below {path} or waits for one{more}"));
+        }
+    }
+    Ok(Exit::Ok)
 }
 
 pub(super) const HEAD: [&str; 5] = ["LOCK", "KIND", "WAITING", "AGE", "HELD BY"];
@@ -72,24 +97,16 @@ fn held_by(seen: &Seen) -> String {
     }
 }
 
-/// Tells on standard error what is not in the list, and the exit that fits.
-fn tell_what_is_missing(look: &Look, subject: &Subject) -> Exit {
+/// Tells on standard error what is not in the list.
+pub(super) fn tell_what_is_missing(look: &Look) {
     for (path, error) in &look.unreadable {
         exit::warn(format_args!("{}: {}", clean(path), clean(error)));
     }
     if look.is_cut {
-        exit::warn(format_args!("there are more nodes than can be listed at once; give a path further down"));
+        tell_that_it_is_cut();
     }
-    if look.unreadable.iter().any(|(path, _)| path == subject.path()) {
-        return Exit::NoPermission;
-    }
-    if look.locks.is_empty() {
-        let more = if matches!(subject, Subject::Tree { with_empty: false, .. }) {
-            " (--all lists those as well)"
-        } else {
-            ""
-        };
-        exit::warn(format_args!("nobody holds a lock below {} or waits for one{more}", subject.path()));
-    }
-    Exit::Ok
+}
+
+pub(super) fn tell_that_it_is_cut() {
+    exit::warn(format_args!("there are more nodes than can be listed at once; give a path further down"));
 }

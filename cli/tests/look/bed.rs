@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fairlock::{Fairlock, Identity};
 use fairlock_testcontainers::Server;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -83,9 +84,17 @@ pub(crate) async fn start(args: &[&str]) -> Result<Child, Box<dyn Error>> {
 
 /// Runs the program and expects it to end with this code; gives what it printed on standard output and error.
 pub(crate) async fn run(code: i32, args: &[&str]) -> Result<(String, String), Box<dyn Error>> {
-    let mut command = program(&address().await, args);
+    let child = start(args).await?;
+    let process = Pid::from_child(&child);
     // Clients of the test live on its runtime, which must not stand still meanwhile.
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let mut ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let output = match tokio::time::timeout(PATIENCE, &mut ended).await {
+        Ok(output) => output??,
+        Err(_) => {
+            kill_process(process, Signal::KILL)?;
+            ended.await??
+        }
+    };
     expect(code, &output, args)
 }
 

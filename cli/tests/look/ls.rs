@@ -1,11 +1,10 @@
 //! `fairlock ls`.
 
-use std::io::{BufRead as _, BufReader};
-
 use serde_json::json;
+use zookeeper_client as zk;
 
 use crate::bed::{
-    Outcome, PROGRAM, address, client, create, expect, run, run_json, start, unused_path, wait_for_contenders,
+    Outcome, PROGRAM, address, client, create, expect, program, run, run_json, unused_path, wait_for_contenders,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,6 +93,7 @@ async fn what_others_have_written_reaches_no_terminal() -> Outcome {
     let ticket = r#"{"id":"1","owner":"x\u001b[2J","host":"h","pid":1,"since_unix_ms":1}"#;
     let queue = format!("{path}/b/_fairlock");
     create(&locks, &[(&*format!("{path}/b"), ""), (&*queue, ""), (&*format!("{queue}/lock-0000000007"), ticket)]).await;
+    let _leads = locks.election(&format!("{path}/c"))?.campaign("\u{9b}31m\u{7f}").await?;
     for args in [&["ls", &path][..], &["ls", "--json", &path], &["queue", &format!("{path}/b")]] {
         let (stdout, stderr) = run(0, args).await?;
         assert!(!stdout.chars().chain(stderr.chars()).any(|c| c.is_control() && c != '\n'), "{args:?}: {stdout:?}");
@@ -119,7 +119,15 @@ async fn what_may_not_be_read_is_told_and_has_a_code_of_its_own() -> Outcome {
     assert!(told.starts_with(&format!("fairlock: {closed}: no permission")), "{told}");
     let document = run_json(&["ls", "--json", &path]).await?;
     assert_eq!(document["unreadable"][0]["path"], json!(closed));
-    for args in [&["ls", &closed][..], &["queue", &closed], &["revoke", &closed], &["break", "--yes", &closed, "0"]] {
+    for args in [
+        &["ls", &closed][..],
+        &["ls", "--watch", &closed],
+        &["ls", "--watch", "--json", &closed],
+        &["queue", &closed],
+        &["queue", "--watch", &closed],
+        &["revoke", &closed],
+        &["break", "--yes", &closed, "0"],
+    ] {
         let (stdout, told) = run(77, args).await?;
         assert!(stdout.is_empty() && told.contains("no permission"), "{args:?}: {told}");
     }
@@ -132,16 +140,37 @@ async fn what_may_not_be_read_is_told_and_has_a_code_of_its_own() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_not_all_may_be_read_nobody_is_not_said_to_be_there() -> Outcome {
+    let (path, raw) = (unused_path(), zk::Client::connect(&address().await).await?);
+    let nobody = [zk::Acl::new(zk::Permission::CREATE, zk::AuthId::anyone())];
+    let closed = zk::CreateMode::Persistent.with_acls(zk::Acls::new(&nobody));
+    let open = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+    raw.mkdir(&path, &open).await?;
+    raw.create(&format!("{path}/closed"), b"", &closed).await?;
+    let (_, told) = run(0, &["ls", &path]).await?;
+    assert!(told.contains("nobody that can be seen holds a lock"), "{told}");
+
+    // What only the leader has said may be private.
+    let (election, locks) = (format!("{path}/who"), client("one").await);
+    let _guard = locks.mutex(&election)?.acquire().await?;
+    let record = format!("{election}/_fairlock_leader");
+    raw.create(&record, b"x", &closed).await?;
+    let document = run_json(&["ls", "--json", &election]).await?;
+    assert_eq!((&document["locks"][0]["kind"], &document["locks"][0]["leader"]), (&json!("election"), &json!(null)));
+    assert_eq!(document["locks"][0]["holders"][0]["identity"]["owner"], json!("one"));
+    assert_eq!(document["unreadable"][0]["path"], json!(record));
+    let (table, _) = run(0, &["queue", &election]).await?;
+    assert!(table.starts_with(&format!("{election}: election, 1 holds it")), "{table}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_seen_enough_is_no_error() -> Outcome {
     let (path, locks) = (unused_path(), client("one").await);
-    let mut held = vec![];
-    for number in 0..30 {
-        held.push(locks.mutex(&format!("{path}/{number}"))?.acquire().await?);
-    }
-    let mut ls = start(&["ls", &path]).await?;
-    let mut reader = BufReader::new(ls.stdout.take().ok_or("no pipe")?);
-    reader.read_line(&mut String::new())?;
+    let _guard = locks.mutex(&path)?.acquire().await?;
+    let (reader, writer) = std::io::pipe()?;
     drop(reader);
+    let ls = program(&address().await, &["ls", &path]).stdout(writer).stderr(std::process::Stdio::piped()).spawn()?;
     let output = tokio::task::spawn_blocking(move || ls.wait_with_output()).await??;
     assert_eq!((output.status.code(), String::from_utf8(output.stderr)?), (Some(0), String::new()));
     Ok(())

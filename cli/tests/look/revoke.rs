@@ -36,7 +36,7 @@ async fn with_wait_it_ends_once_the_lock_was_given_back() -> Outcome {
             guard.release().await
         });
         let (told, _) = run(0, &["revoke", wait, &path]).await?;
-        assert!(told.ends_with(&format!("{} has given it back\n", holder.identity())), "{told}");
+        assert!(told.ends_with(&format!("{} holds it no more\n", holder.identity())), "{told}");
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ async fn a_command_that_yields_is_ended() -> Outcome {
     let held = start(&["run", "--yield-on-request", "--identity", "worker", &path, "--", "sleep", "1000"]).await?;
     wait_for_contenders(&locks, &path, 1).await;
     let (told, _) = run(0, &["revoke", "--wait", &path]).await?;
-    assert!(told.contains("asked worker@") && told.ends_with("has given it back\n"), "{told}");
+    assert!(told.contains("asked worker@") && told.ends_with("holds it no more\n"), "{told}");
     let output = tokio::task::spawn_blocking(move || held.wait_with_output()).await??;
     assert_eq!(output.status.code(), Some(75));
     Ok(())
@@ -83,7 +83,7 @@ async fn a_leader_can_be_asked_too() -> Outcome {
         leadership.resign().await
     });
     let (told, _) = run(0, &["revoke", "--wait=60s", &path]).await?;
-    assert!(told.contains("asked leader@") && told.ends_with("has given it back\n"), "{told}");
+    assert!(told.contains("asked leader@") && told.ends_with("holds it no more\n"), "{told}");
     Ok(())
 }
 
@@ -110,5 +110,18 @@ async fn a_reason_that_is_no_line_of_text_is_refused() -> Outcome {
     assert!(told.contains("600 bytes"), "{told}");
     let asked = tokio::time::timeout(Duration::from_millis(100), guard.release_requested()).await;
     assert!(asked.is_err(), "nobody was asked: {asked:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_too_many_have_asked_is_no_mistake_of_the_next() -> Outcome {
+    let (path, holder) = (unused_path(), client("worker").await);
+    let lock = holder.mutex(&path)?;
+    let _guard = lock.acquire().await?;
+    for _ in 0..32 {
+        lock.request_release("soon").await?.ok_or("nobody was asked")?;
+    }
+    let (stdout, told) = run(70, &["revoke", &path]).await?;
+    assert!(stdout.is_empty() && told.contains(&format!("32 others have asked the holder of {path}")), "{told}");
     Ok(())
 }

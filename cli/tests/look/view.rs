@@ -1,9 +1,11 @@
 //! `--watch` on a terminal: the view on its other screen.
 
-use fairlock_testcontainers::{Close, Direction, Proxy};
-use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
 
-use crate::bed::{Outcome, address, client, create, run, unused_path, wait_for_contenders};
+use fairlock_testcontainers::{Close, Direction, Proxy};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::bed::{Outcome, PATIENCE, address, client, create, run, unused_path, wait_for_contenders};
 use crate::terminal::Terminal;
 
 const QUICK: [&str; 3] = ["--watch", "--interval", "50ms"];
@@ -100,6 +102,7 @@ async fn keys_and_signals_end_it_and_restore_the_terminal() -> Outcome {
         ("", Some(Signal::INT), 130),
         ("", Some(Signal::TERM), 143),
         ("", Some(Signal::HUP), 129),
+        ("", Some(Signal::QUIT), 131),
     ] {
         let mut terminal = Terminal::run(80, 24, &[], &args("queue", &path)).await?;
         terminal.until_shown("nobody holds or waits")?;
@@ -111,6 +114,30 @@ async fn keys_and_signals_end_it_and_restore_the_terminal() -> Outcome {
         assert_eq!(terminal.finish()?, code, "{keys:?} {signal:?}");
         assert_restored(&terminal);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_it_has_the_terminal_meanwhile() -> Outcome {
+    let path = unused_path();
+    let mut terminal = Terminal::run(80, 24, &[], &args("queue", &path)).await?;
+    terminal.until_shown("nobody holds or waits")?;
+    let process = i32::try_from(terminal.child.process_id().ok_or("no process")?)?;
+    let process = Pid::from_raw(process).ok_or("no process")?;
+    kill_process(process, Signal::TSTP)?;
+    terminal.read_until(|screen| !screen.alternate_screen() && !screen.hide_cursor())?;
+    let until = Instant::now() + PATIENCE;
+    let options = WaitOptions::UNTRACED | WaitOptions::NOHANG;
+    while !waitpid(Some(process), options)?.is_some_and(|(_, status)| status.stopped()) {
+        assert!(Instant::now() < until, "it does not stop");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(process, Signal::CONT)?;
+    terminal.read_until(vt100::Screen::alternate_screen)?;
+    terminal.until_shown("nobody holds or waits")?;
+    terminal.press("q")?;
+    assert_eq!(terminal.finish()?, 0);
+    assert_restored(&terminal);
     Ok(())
 }
 

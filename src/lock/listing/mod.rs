@@ -33,7 +33,7 @@ pub struct LockInfo {
     pub kind: LockKind,
     /// Who holds it or, of a semaphore, has permits.
     pub holders: Vec<Contender>,
-    /// How many wait for it.
+    /// How many wait for it. Of a semaphore, one that was granted is counted until it has given its turn up, which it does at once.
     pub waiting: usize,
     /// How many nodes in its queue are not of this library. They block nobody.
     pub foreign: usize,
@@ -85,11 +85,11 @@ pub struct Unreadable {
 
 impl Fairlock {
     /// Finds all locks, semaphores and elections at a path and below it; `/` is the root. Those with nobody at them are listed as
-    /// long as the store keeps their directories, which for a lock is about a minute.
+    /// long as the store keeps something of them: of a lock for about a minute, of the others for good.
     ///
     /// Costs one request for each node below the path, whatever it is, and for each lock one more to list its queue and one for each of
     /// its holders; for a semaphore one more to list who waits and one to read the number of permits, for an election one to read who
-    /// leads. 16 are under way at a time. After 100,000 nodes it ends and [says so](LockList::is_cut).
+    /// leads. 16 paths are visited at a time, and of each 16 holders. After 100,000 nodes it ends and [says so](LockList::is_cut).
     ///
     /// It shows states from different moments, none of which may hold any more: for people and dashboards. A node that vanishes while
     /// it is visited is left out. What may not be read is [told](LockList::unreadable) and does not stop the rest.
@@ -145,7 +145,7 @@ impl Fairlock {
     }
 
     /// What is at one path: nothing, a lock, or a lock and a semaphore that share the path. As [`Fairlock::locks_below`] otherwise, but
-    /// what may not be read is an error.
+    /// what may not be read is an error, unless it is only what a leader has said.
     ///
     /// # Errors
     ///
@@ -158,9 +158,13 @@ impl Fairlock {
     pub async fn locks_at(&self, path: &str) -> Result<Vec<LockInfo>, Error> {
         let path = LockPath::new(path)?;
         let session = &*self.shared.pool.session().await?;
+        let record = path.leader_record();
         let visited = visit(session, Some(path)).await?;
         // What lies below is another lock's, and was not looked at.
-        match visited.unreadable.into_iter().find(|unreadable| !matches!(unreadable.error, Error::InvalidPath { .. })) {
+        let hides_a_lock = |unreadable: &Unreadable| {
+            !matches!(unreadable.error, Error::InvalidPath { .. }) && unreadable.path != record.as_str()
+        };
+        match visited.unreadable.into_iter().find(hides_a_lock) {
             Some(unreadable) => Err(unreadable.error),
             None => Ok(visited.locks),
         }

@@ -1,6 +1,6 @@
 //! What lies at one path, and what is directly below it.
 
-use super::super::contenders::{self, Contender};
+use super::super::contenders::{self, Contender, Room};
 use super::{LockInfo, LockKind, Unreadable};
 use crate::error::Error;
 use crate::path::{LockPath, QUEUE_NAME, QueuePath};
@@ -55,9 +55,16 @@ pub(super) async fn visit(session: &Session, path: Option<LockPath>) -> Result<V
         }
     }
     let Some(path) = path else { return Ok(visited) };
-    if found.has_queue {
+    // A queue goes when nobody has been there for a while, and an election stays.
+    if found.has_queue || found.has_leader {
         match lock_at(session, &path, found.has_leader).await {
-            Ok(lock) => visited.locks.extend(lock),
+            Ok(Some((lock, denied))) => {
+                visited.locks.push(lock);
+                if let Some(error) = denied {
+                    visited.note(path.leader_record().as_str(), error)?;
+                }
+            }
+            Ok(None) => {}
             Err(error) => visited.note(path.queue().as_str(), error)?,
         }
     }
@@ -93,17 +100,30 @@ impl Found {
     }
 }
 
-/// `None`: it has vanished.
-async fn lock_at(session: &Session, path: &LockPath, has_leader: bool) -> Result<Option<LockInfo>, StoreError> {
+/// A lock, and why its leader's record may not be read. `None`: it has vanished.
+async fn lock_at(
+    session: &Session,
+    path: &LockPath,
+    has_leader: bool,
+) -> Result<Option<(LockInfo, Option<StoreError>)>, StoreError> {
     let queue = path.queue();
-    let Some(survey) = survey(session, &queue).await? else { return Ok(None) };
-    let holds = |ahead: &[Contender], sequence: Sequence| {
-        ahead.is_empty() || !sequence.is_exclusive() && ahead.iter().all(|holder| !holder.sequence.is_exclusive())
+    let survey = match survey(session, &queue).await? {
+        Some(survey) => survey,
+        None if has_leader => Survey::default(),
+        None => return Ok(None),
     };
-    let (holders, waiting) = holders(session, &queue, &survey.contenders, holds).await?;
+    let (holders, waiting) = holders(session, &queue, &survey.contenders, Room::Free).await?;
+    let mut denied = None;
     let kind = if has_leader {
         let record = path.leader_record();
-        let value = session.read_surely(|| session.store().read_value(&record)).await?;
+        let value = match session.read_surely(|| session.store().read_value(&record)).await {
+            Ok(value) => value,
+            Err(error) if error.kind() == StoreErrorKind::NoPermission => {
+                denied = Some(error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let leader = value.and_then(|value| Leader::parse(&value.data));
         // The record of one that is gone stays until the next leader has written its own.
         let leads = |leader: &Leader| holders.first().is_some_and(|holder| leader.leads_by(holder.node_token));
@@ -114,7 +134,7 @@ async fn lock_at(session: &Session, path: &LockPath, has_leader: bool) -> Result
         LockKind::Exclusive
     };
     let (foreign, foreign_example) = (survey.foreign, survey.foreign_example);
-    Ok(Some(LockInfo { path: path.clone(), kind, holders, waiting, foreign, foreign_example }))
+    Ok(Some((LockInfo { path: path.clone(), kind, holders, waiting, foreign, foreign_example }, denied)))
 }
 
 /// `None`: it has vanished.
@@ -125,13 +145,20 @@ async fn semaphore_at(session: &Session, path: &LockPath) -> Result<Option<LockI
     let permits = agreement.and_then(|value| Agreement::parse(&value.data)).map(Agreement::permits);
     let outside = survey(session, &path.turns()).await?.unwrap_or_default();
     inside.contenders.retain(|contender| contender.permits().is_some());
-    let holds = |ahead: &[Contender], sequence: Sequence| {
-        let taken = ahead.iter().filter_map(Contender::permits).chain(sequence.permits());
-        taken.map(u64::from).sum::<u64>() <= u64::from(permits.unwrap_or(0))
-    };
-    let (holders, next) = holders(session, &room, &inside.contenders, holds).await?;
-    // Whoever has its turn and waits for room is in both places: those are the first of the others, one in the usual case.
-    let waiting = next.max(outside.contenders.len());
+    // Whoever has its turn enters last, and gives the turn up when it is granted. All before it have their permits, also if there are
+    // fewer permits by now.
+    let granted = inside.contenders.len().saturating_sub(usize::from(!outside.contenders.is_empty()));
+    let (mut holders, next) =
+        holders(session, &room, &inside.contenders, Room::Permits(permits.unwrap_or(0).into())).await?;
+    let known = inside.contenders.len() - next;
+    if known < granted {
+        let more = contenders::look_at(session, &room, &inside.contenders[known..granted]).await?;
+        for (sequence, node) in more {
+            holders.push(contenders::contender(holders.len(), true, sequence, &node));
+        }
+    }
+    // One that waits for room is in both places.
+    let waiting = (inside.contenders.len() - known.max(granted)).max(outside.contenders.len());
     let kind = LockKind::Semaphore { permits };
     let foreign = inside.foreign + outside.foreign;
     let foreign_example = inside.foreign_example.or(outside.foreign_example);
@@ -151,18 +178,21 @@ async fn holders(
     session: &Session,
     queue: &QueuePath,
     contenders: &[Sequence],
-    holds: impl Fn(&[Contender], Sequence) -> bool,
+    mut room: Room,
 ) -> Result<(Vec<Contender>, usize), StoreError> {
-    let mut found: Vec<Contender> = Vec::new();
-    for (at, &sequence) in contenders.iter().enumerate() {
-        if !holds(&found, sequence) {
-            return Ok((found, contenders.len() - at));
+    let (mut found, mut rest) = (Vec::new(), contenders);
+    loop {
+        // Those that hold if all of them are still there. One that left since makes room for the next.
+        let mut presumed = room;
+        let count = rest.iter().take_while(|&&sequence| presumed.lets_in(sequence)).count();
+        if count == 0 {
+            return Ok((found, rest.len()));
         }
-        let name = sequence.node_name();
-        // One that left since makes room for the next.
-        if let Some(node) = session.read_surely(|| session.store().inspect(queue, &name)).await? {
+        let (holding, others) = rest.split_at(count);
+        for (sequence, node) in contenders::look_at(session, queue, holding).await? {
+            room.lets_in(sequence);
             found.push(contenders::contender(found.len(), true, sequence, &node));
         }
+        rest = others;
     }
-    Ok((found, 0))
 }

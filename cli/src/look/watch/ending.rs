@@ -1,26 +1,40 @@
-//! The signals that end a view: caught, so that the terminal is restored and the session closed.
+//! What ends a view: signals, caught so that the terminal is restored and the session closed, and a reader that has gone.
 
+use std::fs;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 
+/// How often it is seen whether anybody reads. Nothing tells of that.
+const READER_PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) struct Ending {
-    signals: [(Signal, Exit); 3],
+    signals: Vec<(Signal, Exit)>,
 }
 
 impl Ending {
     pub(super) fn catch() -> io::Result<Self> {
-        Ok(Self {
-            signals: [
-                (signal(SignalKind::interrupt())?, Exit::Interrupted),
-                (signal(SignalKind::terminate())?, Exit::Terminated),
-                (signal(SignalKind::hangup())?, Exit::Code(129)),
-            ],
-        })
+        let ignored = ignored();
+        let all = [
+            (Number::INT, SignalKind::interrupt(), Exit::Interrupted),
+            (Number::TERM, SignalKind::terminate(), Exit::Terminated),
+            (Number::HUP, SignalKind::hangup(), Exit::Code(129)),
+            (Number::QUIT, SignalKind::quit(), Exit::Code(131)),
+        ];
+        let caught = all
+            .into_iter()
+            // Whoever started this with nohup means it to go on.
+            .filter(|(number, ..)| ignored & (1 << (number.as_raw() - 1)) == 0)
+            .map(|(_, kind, exit)| Ok((signal(kind)?, exit)))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { signals: caught })
     }
 
     /// The exit that the next signal asks for.
@@ -35,4 +49,27 @@ impl Ending {
         })
         .await
     }
+}
+
+/// Waits until nobody can read standard output any more: a write would tell, but where nothing happens nothing is written.
+pub(super) async fn reader_gone() {
+    loop {
+        let stdout = io::stdout();
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // Errors and hang-ups are told without being asked for.
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        if poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+            && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+        {
+            return;
+        }
+        tokio::time::sleep(READER_PAUSE).await;
+    }
+}
+
+/// The signals that this process was started to ignore, as a set of bits. Nobody tells elsewhere than on Linux.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }

@@ -25,12 +25,18 @@ pub(super) enum Told {
 pub(super) struct Screen {
     terminal: DefaultTerminal,
     is_colored: bool,
+    /// After the terminal, which shows the cursor again.
+    _restored: Restored,
 }
+
+/// Restores the terminal when it is dropped, also if it was not taken over completely.
+struct Restored;
 
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
         let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Ok(Self { terminal: ratatui::try_init()?, is_colored })
+        let restored = Restored;
+        Ok(Self { terminal: ratatui::try_init()?, is_colored, _restored: restored })
     }
 
     /// Draws what is composed for so many columns and rows.
@@ -48,7 +54,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for Restored {
     fn drop(&mut self) {
         // If the terminal is gone, there is nothing to restore.
         let _ = ratatui::try_restore();

@@ -58,6 +58,9 @@ impl View<'_> {
         if let Some(trouble) = &self.trouble {
             top.push(Line { tone: Tone::Alert, text: clean(trouble) });
         }
+        if let Some(missing) = self.sight.look().and_then(missing) {
+            top.push(Line { tone: Tone::Alert, text: missing });
+        }
         let is_framed = rows >= ROWS_FOR_FRAME;
         let mut bottom =
             if rows >= ROWS_FOR_LOG && !self.log.is_empty() { self.log((rows / 3).min(LOG_ROWS_MAX)) } else { vec![] };
@@ -108,7 +111,11 @@ impl View<'_> {
             Subject::Tree { .. } => self.locks(columns, room.saturating_sub(1)),
         };
         if rows.len() == 1 {
-            let text = if self.sight.look().is_some() { "nobody holds or waits" } else { "looking" };
+            let text = match self.sight.look() {
+                Some(look) if look.is_whole() => "nobody holds or waits",
+                Some(_) => "nobody that can be seen holds or waits",
+                None => "looking",
+            };
             return vec![Line { tone: Tone::Plain, text: text.to_owned() }];
         }
         let texts: Vec<_> = rows.iter_mut().map(|(_, cells)| std::mem::take(cells)).collect();
@@ -215,6 +222,17 @@ fn tone_of(what: &What) -> Tone {
 fn bar(age_ms: u64, oldest_ms: u64, holds: bool) -> String {
     let length = BAR_COLUMNS.saturating_mul(age_ms).checked_div(oldest_ms).unwrap_or(0).min(BAR_COLUMNS);
     (if holds { "#" } else { "=" }).repeat(usize::try_from(length).unwrap_or(0))
+}
+
+/// What is not seen, though the servers answer.
+fn missing(look: &Look) -> Option<String> {
+    let unreadable = (!look.unreadable.is_empty()).then(|| {
+        let paths = count(look.unreadable.len(), "path", "paths");
+        format!("{paths} may not be read, such as {}", clean(&look.unreadable[0].0))
+    });
+    let cut = look.is_cut.then(|| "there are more nodes than can be listed at once".to_owned());
+    let missing: Vec<_> = unreadable.into_iter().chain(cut).collect();
+    (!missing.is_empty()).then(|| format!("NOT ALL IS SEEN: {}", missing.join("; ")))
 }
 
 /// What keeps the servers from being seen, in words.

@@ -93,6 +93,18 @@ fn trouble_is_told_and_what_was_seen_last_stays() {
 }
 
 #[test]
+fn what_is_not_seen_is_told() {
+    let unreadable = vec![("/b".to_owned(), "no permission".to_owned())];
+    let lines = shown(&tree(), &[Look { unreadable, is_cut: true, ..crowd(1) }], None, (120, 24));
+    assert_eq!(
+        lines[1],
+        "NOT ALL IS SEEN: 1 path may not be read, such as /b; there are more nodes than can be listed at once"
+    );
+    let lines = shown(&tree(), &[Look { is_cut: true, ..look(&[]) }], None, (80, 24));
+    assert!(lines[2].starts_with("nobody that can be seen"), "{lines:#?}");
+}
+
+#[test]
 fn where_there_is_no_room_for_all_locks_those_come_first_at_which_most_wait() {
     let lock = |path: &str, waiting| Seen { path: path.to_owned(), waiting, ..seen(&[member(1, true)]) };
     let locks = look(&[lock("/a", 1), lock("/b", 0), lock("/c", 9), lock("/d", 2)]);

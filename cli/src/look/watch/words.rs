@@ -40,7 +40,7 @@ pub(super) fn line(event: &Event) -> String {
 /// As JSON.
 pub(super) fn document(event: &Event) -> Value {
     let now = event.at_unix_ms;
-    let mut document = json!({ "event": name(&event.what), "at_unix_ms": now, "path": event.path });
+    let mut document = json!({ "event": name(&event.what), "at_unix_ms": now, "path": event.path, "kind": event.kind });
     match &event.what {
         What::Entered { who, ahead } => {
             document["contender"] = document::member(who, now);
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn each_event_is_one_line_with_what_matters() {
         let at_unix_ms = 61_000;
-        let of = |what| line(&Event { at_unix_ms, path: "/a\u{1b}".into(), what });
+        let of = |what| line(&Event { at_unix_ms, path: "/a\u{1b}".into(), kind: "lock", what });
         let granted = of(What::Granted { who: member(1, true), within_ms: Some(1_250) });
         assert!(granted.starts_with("1970-01-01T00:01:01.000Z /a\u{fffd} app-1@"), "{granted}");
         assert!(granted.ends_with("holds it 1m00s after it came, handed over within 1.2s"), "{granted}");
