@@ -41,7 +41,11 @@ const TABLE: [(Exit, u8, &str); 13] = [
         "doctor: something is wrong; demo, bench: a claim did not hold; break, revoke: nobody was there",
     ),
     (Exit::Usage, 64, "the arguments are wrong"),
-    (Exit::CannotConnect, 69, "no session could be opened: no server reached, credentials refused, or no such root"),
+    (
+        Exit::CannotConnect,
+        69,
+        "no session: no server reached, credentials refused, no such root, or lost while no lock was held",
+    ),
     (Exit::Other, 70, "another error, told on standard error"),
     (Exit::LockLost, 75, "the lock was lost or given up (--max-hold, --yield-on-request), and the command was ended"),
     (Exit::NoPermission, 77, "the servers do not permit it"),

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod generate;
+mod ignored;
 mod json;
 mod run;
 mod settings;

@@ -89,7 +89,7 @@ Examples:
 pub(super) const REVOKE: &str = "\
 Examples:
   fairlock revoke /jobs/backup --reason 'disk is full'
-  fairlock revoke --wait=30s /jobs/backup && ./deploy   once it was given back
+  fairlock revoke --wait=30s /jobs/backup && ./deploy   once it is held no more
   fairlock revoke --wait /services/api                  until then
 ";
 

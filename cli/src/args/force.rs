@@ -10,7 +10,7 @@ pub(crate) struct RevokeArgs {
     #[arg(short, long, value_name = "TEXT", default_value = "asked by an operator")]
     pub(crate) reason: String,
 
-    /// Wait until the lock was given back, for this long at most; without a TIME, however long it takes
+    /// Wait until the holder holds it no more, for this long at most; without a TIME, however long it takes
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = values::duration_or_zero)]
     // `Some(None)`: without a limit.
     #[expect(clippy::option_option, reason = "an option that may have a value, or not be given")]

@@ -123,7 +123,7 @@ pub(crate) enum Command {
     /// Nothing is forced: the holder may give it back, or go on. `fairlock run --yield-on-request` and `fairlock elect` end their
     /// command then. Waits a few seconds for an answer, and tells it. Only a lock that is held alone, or a leader, can be asked.
     ///
-    /// The code is 1 if nobody holds the lock, or if it was not given back in the time of --wait.
+    /// The code is 1 if nobody holds the lock, or if the holder still holds it at the end of --wait.
     #[command(after_help = examples::REVOKE)]
     Revoke(RevokeArgs),
 

@@ -1,6 +1,5 @@
 //! The signals that are passed on to the command, the one that tells of its changes, and the key that stops both.
 
-use std::fs;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
@@ -10,6 +9,7 @@ use tokio::signal::unix::{self, SignalKind, signal};
 
 use super::terminal::{self, Stop};
 use crate::exit::Exit;
+use crate::ignored::Ignored;
 
 /// Those that are passed on. TSTP is for the terminal's key only: while nothing runs it does nothing.
 const FORWARDED: [Signal; 7] =
@@ -27,11 +27,11 @@ pub(super) struct Signals {
 impl Signals {
     /// From here on, these signals end this process no more.
     pub(super) fn catch() -> io::Result<Self> {
-        let ignored = ignored();
+        let ignored = Ignored::at_start();
         let forwarded = FORWARDED
             .into_iter()
             // Whoever started this with nohup means what was started.
-            .filter(|number| ignored & (1 << (number.as_raw() - 1)) == 0)
+            .filter(|number| !ignored.contains(*number))
             .map(|number| Ok((number, signal(SignalKind::from_raw(number.as_raw()))?)))
             .collect::<io::Result<_>>()?;
         Ok(Self { forwarded, children: signal(SignalKind::child())? })
@@ -79,13 +79,6 @@ pub(super) fn ends_a_candidate(signal: Signal) -> bool {
 /// What is exited with because of a signal.
 pub(super) fn exit_for(signal: i32) -> Exit {
     Exit::Code(u8::try_from(128 + signal).unwrap_or(u8::MAX))
-}
-
-/// The signals that this process was started to ignore, as a set of bits. Nobody tells elsewhere than on Linux.
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// A signal's usual name.

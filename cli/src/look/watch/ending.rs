@@ -1,6 +1,5 @@
 //! What ends a view: signals, caught so that the terminal is restored and the session closed, and a reader that has gone.
 
-use std::fs;
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
@@ -11,6 +10,7 @@ use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
+use crate::ignored::Ignored;
 
 /// How often it is seen whether anybody reads. Nothing tells of that.
 const READER_PAUSE: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) struct Ending {
 
 impl Ending {
     pub(super) fn catch() -> io::Result<Self> {
-        let ignored = ignored();
+        let ignored = Ignored::at_start();
         let all = [
             (Number::INT, SignalKind::interrupt(), Exit::Interrupted),
             (Number::TERM, SignalKind::terminate(), Exit::Terminated),
@@ -31,7 +31,7 @@ impl Ending {
         let caught = all
             .into_iter()
             // Whoever started this with nohup means it to go on.
-            .filter(|(number, ..)| ignored & (1 << (number.as_raw() - 1)) == 0)
+            .filter(|(number, ..)| !ignored.contains(*number))
             .map(|(_, kind, exit)| Ok((signal(kind)?, exit)))
             .collect::<io::Result<_>>()?;
         Ok(Self { signals: caught })
@@ -65,11 +65,4 @@ pub(super) async fn reader_gone() {
         }
         tokio::time::sleep(READER_PAUSE).await;
     }
-}
-
-/// The signals that this process was started to ignore, as a set of bits. Nobody tells elsewhere than on Linux.
-fn ignored() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
