@@ -1,5 +1,8 @@
 //! `fairlock demo`, as it is run by people, pipes and terminals.
 
+#[path = "support/signals.rs"]
+mod dispositions;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
@@ -125,6 +128,7 @@ fn nobody_at_the_address_is_told_soon() -> Outcome {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() -> Outcome {
+    dispositions::ignore_none();
     let mut demo = Command::new(PROGRAM)
         .args(["demo", "--speed", "20"])
         .stdin(Stdio::null())
@@ -158,6 +162,7 @@ async fn a_real_server_serves_in_order_too_and_is_left_clean() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_in_the_middle_is_told() -> Outcome {
     let server = Server::start().await?;
+    dispositions::ignore_none();
     let mut demo = Command::new(PROGRAM)
         .args(["demo", "--connect", &server.address()])
         .stdin(Stdio::null())

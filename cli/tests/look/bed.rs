@@ -73,6 +73,8 @@ pub(crate) async fn create(locks: &Fairlock, nodes: &[(&str, &str)]) {
 
 /// The program with these arguments and the shared server.
 pub(crate) fn program(address: &str, args: &[&str]) -> Command {
+    crate::limit::all_tests();
+    crate::dispositions::ignore_none();
     let mut command = Command::new(PROGRAM);
     command.args(args).env("FAIRLOCK_SERVERS", address).env("HOME", "/nonexistent").stdin(Stdio::null());
     command

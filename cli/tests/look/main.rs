@@ -4,6 +4,10 @@
 
 mod bed;
 mod breaking;
+#[path = "../support/signals.rs"]
+mod dispositions;
+#[path = "../support/limit.rs"]
+mod limit;
 mod ls;
 mod queue;
 mod revoke;

@@ -211,6 +211,7 @@ async fn a_reader_that_has_gone_ends_it_though_nothing_happens() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_starts_it_with_nohup_means_it_to_go_on() -> Outcome {
     let (path, one) = (unused_path(), client("one").await);
+    crate::dispositions::ignore_none();
     let mut command = Command::new("sh");
     command.args(["-c", r#"trap "" HUP; exec "$@""#, "sh", PROGRAM, "queue", "--watch", &path]);
     let _guard = one.mutex(&path)?.acquire().await?;

@@ -41,6 +41,8 @@ pub(crate) fn unused_path() -> String {
 
 /// The program with these arguments, in an environment without settings.
 pub(crate) fn fairlock<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    crate::limit::all_tests();
+    crate::dispositions::ignore_none();
     let mut command = Command::new(PROGRAM);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FAIRLOCK")) {
         command.env_remove(name);

@@ -93,8 +93,11 @@ async fn a_short_interruption_is_not_noticed() {
     command.stdin(Stdio::piped());
     let mut started = Started::new(command);
     started.expect_line("runs");
+    // Nobody comes back between the cut and the look.
+    link.refuse(true);
     link.cut(Close::Rst);
     link.wait_for_connections(|open| open == 0).await;
+    link.refuse(false);
     link.wait_for_connections(|open| open == 1).await;
     drop(started.child.stdin.take());
     assert_eq!(started.wait().code(), Some(0));

@@ -83,6 +83,7 @@ fn a_signal_while_connecting_ends_it() {
 #[test]
 fn a_hangup_that_is_ignored_on_purpose_stays_ignored() {
     let path = unused_path();
+    crate::dispositions::ignore_none();
     let mut command = Command::new("sh");
     command
         .args(["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM, "run", "--servers", &server().address(), &path])
