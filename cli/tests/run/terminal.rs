@@ -46,6 +46,24 @@ impl OnTerminal {
         Self { child, keys, shown, seen: 0, _terminal: pair.master }
     }
 
+    /// A shell that controls jobs, as a person has it.
+    fn shell() -> Self {
+        let mut shell = Self::start(&["bash", "--norc", "--noprofile", "-i"]);
+        shell.expect("$ ");
+        shell
+    }
+
+    /// Continues the shell's stopped job, which reads a line and tells what it got, and ends the shell.
+    fn bring_to_the_front_and_end(mut self) {
+        self.press("fg\r");
+        // What is typed before is the shell's, or nobody's.
+        self.expect("fairlock: continued");
+        self.press("li\"\"ne\r");
+        self.expect("got li\"\"ne");
+        self.press("exit\r");
+        assert!(self.child.wait().expect("a child").success());
+    }
+
     /// Waits until this is shown, behind what was waited for before.
     #[track_caller]
     fn expect(&mut self, words: &str) {
@@ -145,8 +163,7 @@ fn a_pager_behind_the_command_reads_the_keys() {
 #[test]
 fn the_stop_key_stops_both_and_the_shell_continues_both() {
     let path = unused_path();
-    let mut shell = OnTerminal::start(&["bash", "--norc", "--noprofile", "-i"]);
-    shell.expect("$ ");
+    let mut shell = OnTerminal::shell();
     shell
         .press(&format!("'{PROGRAM}' run --session-timeout 60 {path} -- sh -c 'echo ru\"\"ns; read a; echo got $a'\r"));
     shell.expect("runs\r\n");
@@ -154,20 +171,13 @@ fn the_stop_key_stops_both_and_the_shell_continues_both() {
     shell.expect("Stopped");
     shell.press("echo sh\"\"ell\r");
     shell.expect("shell\r\n");
-    shell.press("fg\r");
-    // What is typed before is the shell's, or nobody's.
-    shell.expect("fairlock: continued");
-    shell.press("li\"\"ne\r");
-    shell.expect("got li\"\"ne");
-    shell.press("exit\r");
-    assert!(shell.child.wait().expect("a child").success());
+    shell.bring_to_the_front_and_end();
 }
 
 #[test]
 fn the_stop_key_stops_nested_locks() {
     let (outer, inner) = (unused_path(), unused_path());
-    let mut shell = OnTerminal::start(&["bash", "--norc", "--noprofile", "-i"]);
-    shell.expect("$ ");
+    let mut shell = OnTerminal::shell();
     let run = format!("'{PROGRAM}' run --session-timeout 60");
     shell.press(&format!("{run} {outer} -- {run} {inner} -- sh -c 'read a; echo ru\"\"ns $a; read a; echo got $a'\r"));
     // The inner one was stopped for wanting the keyboard, and has been given it.
@@ -176,12 +186,7 @@ fn the_stop_key_stops_nested_locks() {
     shell.expect("runs first\r\n");
     shell.press("\u{1a}");
     shell.expect("Stopped");
-    shell.press("fg\r");
-    shell.expect("fairlock: continued");
-    shell.press("li\"\"ne\r");
-    shell.expect("got li\"\"ne");
-    shell.press("exit\r");
-    assert!(shell.child.wait().expect("a child").success());
+    shell.bring_to_the_front_and_end();
 }
 
 #[test]
@@ -199,18 +204,12 @@ fn the_stop_key_does_nothing_where_nobody_could_continue_it() {
 #[test]
 fn a_command_in_the_background_that_reads_is_stopped_until_it_is_brought_to_the_front() {
     let path = unused_path();
-    let mut shell = OnTerminal::start(&["bash", "--norc", "--noprofile", "-i"]);
-    shell.expect("$ ");
+    let mut shell = OnTerminal::shell();
     shell.press(&format!("'{PROGRAM}' run --session-timeout 60 {path} -- sh -c 'read a; echo got $a' &\r"));
     // The shell tells of stopped jobs before a prompt only.
     while !shell.shows("Stopped") {
         shell.press("\r");
         shell.expect("$ ");
     }
-    shell.press("fg\r");
-    shell.expect("fairlock: continued");
-    shell.press("li\"\"ne\r");
-    shell.expect("got li\"\"ne");
-    shell.press("exit\r");
-    assert!(shell.child.wait().expect("a child").success());
+    shell.bring_to_the_front_and_end();
 }
