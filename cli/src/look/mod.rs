@@ -13,8 +13,35 @@ use fairlock::{Fairlock, LockChange, LockInfo};
 
 pub(crate) use self::kind::Kind;
 pub(crate) use self::member::{Member, Mode};
-pub(crate) use self::queue::run as queue;
-pub(crate) use self::tree::run as ls;
+use crate::args::{LookArgs, LsArgs, QueueArgs};
+use crate::exit::{Exit, Failure};
+use crate::settings::{self, Settings};
+
+/// Runs `fairlock ls`.
+pub(crate) async fn ls(args: LsArgs, settings: Settings) -> Result<Exit, Failure> {
+    if args.path != "/" {
+        fairlock::LockPath::new(&args.path)?;
+    }
+    look_at(&Subject::Tree { path: args.path, with_empty: args.all }, &args.look, &settings).await
+}
+
+/// Runs `fairlock queue`.
+pub(crate) async fn queue(args: QueueArgs, settings: Settings) -> Result<Exit, Failure> {
+    fairlock::LockPath::new(&args.lock)?;
+    look_at(&Subject::Queue { path: args.lock }, &args.look, &settings).await
+}
+
+/// Looks once, or again and again.
+async fn look_at(subject: &Subject, args: &LookArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let locks = settings.open("fairlock").await?;
+    let outcome = match subject {
+        _ if args.watch => watch::run(&locks, subject, args).await,
+        Subject::Tree { .. } => tree::show(&locks, subject, args.json).await,
+        Subject::Queue { .. } => queue::show(&locks, subject, args.json).await,
+    };
+    settings::close(&locks).await;
+    outcome.map_err(Failure::without_a_lock)
+}
 
 /// What to look at.
 #[derive(Clone, Debug)]

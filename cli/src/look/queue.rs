@@ -5,28 +5,12 @@ use std::io::{self, Write as _};
 use fairlock::Fairlock;
 
 use super::text::{clean, count, span};
-use super::{Member, Seen, Subject, document, now_unix_ms, table, watch};
-use crate::args::QueueArgs;
+use super::{Member, Seen, Subject, document, now_unix_ms, table};
 use crate::exit::{self, Exit, Failure};
 use crate::json::Document;
-use crate::settings;
-use crate::settings::Settings;
 
-/// Runs the command.
-pub(crate) async fn run(args: QueueArgs, settings: Settings) -> Result<Exit, Failure> {
-    fairlock::LockPath::new(&args.lock)?;
-    let locks = settings.open("fairlock").await?;
-    let subject = Subject::Queue { path: args.lock };
-    let outcome = if args.look.watch {
-        watch::run(&locks, &subject, &args.look).await
-    } else {
-        show(&locks, &subject, args.look.json).await
-    };
-    settings::close(&locks).await;
-    outcome.map_err(Failure::without_a_lock)
-}
-
-async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
+/// Prints what is there now.
+pub(super) async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
     let look = subject.look(locks).await?;
     let now = now_unix_ms();
     let mut out = io::stdout().lock();

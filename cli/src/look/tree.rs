@@ -5,35 +5,17 @@ use std::io::{self, Write as _};
 use fairlock::Fairlock;
 
 use super::text::{clean, cut, span};
-use super::{Look, Seen, Subject, document, now_unix_ms, table, watch};
-use crate::args::LsArgs;
+use super::{Look, Seen, Subject, document, now_unix_ms, table};
 use crate::exit::{self, Exit, Failure};
 use crate::json::Document;
-use crate::settings;
-use crate::settings::Settings;
 
 /// How many holders of one lock are named.
 const NAMED_MAX: usize = 3;
 /// How much is shown of what a leader has told.
 const PAYLOAD_COLUMNS_MAX: usize = 60;
 
-/// Runs the command.
-pub(crate) async fn run(args: LsArgs, settings: Settings) -> Result<Exit, Failure> {
-    if args.path != "/" {
-        fairlock::LockPath::new(&args.path)?;
-    }
-    let locks = settings.open("fairlock").await?;
-    let subject = Subject::Tree { path: args.path, with_empty: args.all };
-    let outcome = if args.look.watch {
-        watch::run(&locks, &subject, &args.look).await
-    } else {
-        show(&locks, &subject, args.look.json).await
-    };
-    settings::close(&locks).await;
-    outcome.map_err(Failure::without_a_lock)
-}
-
-async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
+/// Prints what is there now.
+pub(super) async fn show(locks: &Fairlock, subject: &Subject, is_json: bool) -> Result<Exit, Failure> {
     let look = subject.look(locks).await?;
     let now = now_unix_ms();
     let mut out = io::stdout().lock();
