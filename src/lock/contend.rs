@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::acquire::AcquireOptions;
 use super::client::Shared;
 use crate::driver::{self, Attempt, Earlier, Hold, ProgressOptions, Share};
@@ -41,7 +43,21 @@ pub(super) struct Entry<'a> {
 }
 
 /// Enters and waits. Dropping the future gives the place up, or the hold if it was just granted.
-pub(super) async fn contend(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<Hold, Error> {
+///
+/// The future is small, since ten thousand may wait: what it takes to enter is apart from it, and gone once the wait has begun.
+pub(super) fn contend<'a>(
+    shared: &'a Arc<Shared>,
+    entry: Entry<'a>,
+) -> impl Future<Output = Result<Hold, Error>> + Send + use<'a> {
+    let entering = Box::pin(enter(shared, entry));
+    async move {
+        // The task vanishes without an answer if the runtime is being shut down.
+        entering.await?.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+/// Starts the task that owns the attempt.
+async fn enter(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<oneshot::Receiver<Result<Hold, Error>>, Error> {
     let attempt = Attempt {
         lock: entry.lock.clone(),
         queue: entry.queue.clone(),
@@ -57,8 +73,7 @@ pub(super) async fn contend(shared: &Arc<Shared>, entry: Entry<'_>) -> Result<Ho
         lapses: entry.lapses,
         progress: entry.progress,
     };
-    // The task vanishes without an answer if the runtime is being shut down.
-    driver::start(shared.pool.runtime(), attempt).await.unwrap_or(Err(Error::Closed))
+    Ok(driver::start(shared.pool.runtime(), attempt))
 }
 
 /// Refuses options that make no sense; takes the time limit out of the others.
@@ -77,8 +92,38 @@ pub(super) async fn within<T>(
     granted: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let Some(limit) = limit else { return granted.await };
-    match tokio::time::timeout(limit, granted).await {
+    // Boxed: those who wait without a limit need no room for a timer.
+    match Box::pin(tokio::time::timeout(limit, granted)).await {
         Ok(granted) => granted,
         Err(_) => Err(Error::Timeout { path: path.to_string(), waited: limit }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Fairlock;
+    use crate::store::memory::Memory;
+
+    /// In bytes. What somebody who waits keeps for it, beside the task of the contender; docs/BENCHMARKS.md has all of it.
+    const SMALL: usize = 256;
+
+    #[tokio::test]
+    async fn whoever_waits_keeps_little_room_for_it() {
+        let locks = Fairlock::builder().open(Memory::new()).await.expect("opens");
+        let mutex = locks.mutex("/mutex").expect("a good path");
+        let shared = locks.rw_lock("/shared").expect("a good path");
+        let permits = locks.semaphore("/permits", 2).expect("a good path");
+        let limit = Duration::from_secs(1);
+        let sizes = [
+            size_of_val(&mutex.acquire()),
+            size_of_val(&mutex.acquire_timeout(limit)),
+            size_of_val(&shared.read()),
+            size_of_val(&shared.write_timeout(limit)),
+            size_of_val(&permits.acquire()),
+            size_of_val(&permits.acquire_timeout(2, limit)),
+        ];
+        assert!(sizes.iter().all(|size| *size <= SMALL), "{sizes:?}");
     }
 }

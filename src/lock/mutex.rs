@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
+use futures_util::future::{BoxFuture, ready};
+
 use super::acquire::AcquireOptions;
 use super::client::Shared;
 use super::contend::{self, Entry};
@@ -65,7 +68,7 @@ impl Mutex {
     /// Dropping the future gives up the place in the queue, or the lock if it was just granted. The node is deleted
     /// in the background, after a reconnect if need be; nothing is left behind.
     pub async fn acquire(&self) -> Result<Guard, Error> {
-        self.acquire_with(AcquireOptions::default()).await
+        self.acquire_as(Mode::Exclusive, AcquireOptions::default()).await
     }
 
     /// Waits for at most this long.
@@ -98,9 +101,15 @@ impl Mutex {
         self.acquire_as(Mode::Exclusive, options).await
     }
 
-    pub(super) async fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> Result<Guard, Error> {
-        let limit = contend::take_timeout(&mut options)?;
-        contend::within(limit, &self.path, self.contend(mode, Patience::Wait, None, options)).await
+    // Boxed: whoever waits in here may wait long, so what stands around it is kept small.
+    pub(super) fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> BoxFuture<'_, Result<Guard, Error>> {
+        match contend::take_timeout(&mut options) {
+            Ok(limit) => {
+                let granted = self.contend(mode, Patience::Wait, None, options);
+                Box::pin(contend::within(limit, &self.path, granted))
+            }
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 
     /// Takes the lock if nobody has it or waits for it; `None` if somebody does.
@@ -227,15 +236,16 @@ impl Mutex {
         contend::contend(&self.shared, entry).await.map(Guard::new)
     }
 
-    async fn contend(
+    // Not an `async fn`, as in `acquire_as`: its future would keep room for the arguments as long as it waits.
+    fn contend(
         &self,
         mode: Mode,
         patience: Patience,
         share: Option<Share>,
         options: AcquireOptions,
-    ) -> Result<Guard, Error> {
+    ) -> impl Future<Output = Result<Guard, Error>> + Send + use<'_> {
         let entry = Entry { share, ..self.entry(mode, patience, options) };
-        contend::contend(&self.shared, entry).await.map(Guard::new)
+        contend::contend(&self.shared, entry).map_ok(Guard::new)
     }
 
     fn entry(&self, mode: Mode, patience: Patience, mut options: AcquireOptions) -> Entry<'_> {

@@ -25,7 +25,8 @@ pub(super) fn is_removed(error: &Error) -> bool {
 
 impl Semaphore {
     pub(super) async fn wait(&self, count: NonZeroU32, mut options: AcquireOptions) -> Result<Hold, Error> {
-        self.agree(count.get()).await?;
+        // Boxed, here and below: it is large and soon over, and whoever waits would keep room for it.
+        Box::pin(self.agree(count.get())).await?;
         let mut entry = self.entry(Mode::Exclusive, Patience::Wait);
         let ticket = entry.ticket.clone();
         let progress = options.take_progress();
@@ -49,9 +50,9 @@ impl Semaphore {
             match granted {
                 Err(error) if is_removed(&error) && removals < REMOVALS_MAX => {
                     removals += 1;
-                    self.agree(count.get()).await?;
+                    Box::pin(self.agree(count.get())).await?;
                 }
-                Err(Error::QueueExhausted { .. }) => self.start_numbers_again(&turn).await?,
+                Err(Error::QueueExhausted { .. }) => Box::pin(self.start_numbers_again(&turn)).await?,
                 // The turn is given up here, when the permits are there: so whoever comes next enters behind.
                 granted => return granted,
             }
