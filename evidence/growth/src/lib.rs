@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `formula.rs` | costs as functions of how many locks, waiters and sessions there are, each with the code it is derived from |
 //! | `meter.rs`, `counting.rs` | the embedded store, with each request booked as a server sees it |
+//! | `wire.rs` | the bytes of each step |
 //! | `situations/` | the shipped library in each situation, beside its formula |
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod counting;
 pub mod formula;
 mod meter;
 mod situations;
+pub mod wire;
 
 pub use counting::Counting;
 pub use formula::Size;
