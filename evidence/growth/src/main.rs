@@ -3,9 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+mod measure;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fairlock_growth::wire::names_max;
 use fairlock_growth::{Size, all};
 
 /// How the cost of locks grows, and where one ensemble ends.
@@ -20,11 +23,35 @@ struct Arguments {
 enum Command {
     /// Compare the formulae with the shipped library on the embedded store, on a large grid. The default
     Paper,
+    /// Writes a second, of one server and of three, with and without forceSync
+    Throughput,
+    /// Heap of a server for each watch and each znode; needs ZooKeeper and a JDK on this machine
+    Memory,
+    /// A queue that is too wide for a packet
+    Width,
+    /// How fast directories of locks that are not used any more go away
+    CleanUp,
+    /// Restart the servers of an ensemble in turn, under load
+    Restart,
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.unwrap_or(Command::Paper) {
-        Command::Paper => paper(),
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = || runtime().expect("a runtime needs a few file descriptors and threads, no more");
+    let measured = match Arguments::parse().command.unwrap_or(Command::Paper) {
+        Command::Paper => return paper(),
+        Command::Throughput => runtime().block_on(measure::throughput()),
+        Command::Memory => runtime().block_on(measure::memory()),
+        Command::Width => runtime().block_on(measure::width()),
+        Command::CleanUp => runtime().block_on(measure::clean_up()),
+        Command::Restart => runtime().block_on(measure::restart()),
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
