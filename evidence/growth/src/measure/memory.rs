@@ -15,19 +15,11 @@ const IN_FLIGHT: usize = 500;
 const OPTIMIZED: &str = "-Dzookeeper.watchManagerName=org.apache.zookeeper.server.watch.WatchManagerOptimized";
 
 pub(crate) async fn memory() -> Result<()> {
+    nodes().await?;
     for (manager, flag) in [("WatchManager", None), ("WatchManagerOptimized", Some(OPTIMIZED))] {
         // Each path watched by one session, or by two, as the nodes of a queue are.
         for of_each in [1, 2] {
-            let mut builder = Server::builder().runtime(RuntimeChoice::Process).property("maxClientCnxns", "0");
-            builder = builder.jvm_flag("-Xmx1g").max_session_timeout(Duration::from_secs(600));
-            if let Some(flag) = flag {
-                builder = builder.jvm_flag(flag);
-            }
-            let server = builder.start().await?;
-            let mut clients = Vec::new();
-            for _ in 0..SESSIONS {
-                clients.push(connect(&server.address()).await?);
-            }
+            let (server, clients) = serve(flag).await?;
             let before = live_bytes().await?;
             let mut watchers = Vec::new();
             for start in (0..WATCHES).step_by(IN_FLIGHT) {
@@ -43,16 +35,29 @@ pub(crate) async fn memory() -> Result<()> {
             }
             let each = (live_bytes().await? as f64 - before as f64) / WATCHES as f64;
             println!("{manager}, {of_each} watches a path: {each:.0} bytes of heap for each of {WATCHES} watches");
-            drop(watchers);
-            if flag.is_none() && of_each == 1 {
-                nodes(&clients).await?;
-            }
+            drop((watchers, clients, server));
         }
     }
     Ok(())
 }
 
-async fn nodes(clients: &[zk::Client]) -> Result<()> {
+/// A server with that flag, and many sessions.
+async fn serve(flag: Option<&str>) -> Result<(Server, Vec<zk::Client>)> {
+    let mut builder = Server::builder().runtime(RuntimeChoice::Process).property("maxClientCnxns", "0");
+    builder = builder.jvm_flag("-Xmx1g").max_session_timeout(Duration::from_secs(600));
+    if let Some(flag) = flag {
+        builder = builder.jvm_flag(flag);
+    }
+    let server = builder.start().await?;
+    let mut clients = Vec::new();
+    for _ in 0..SESSIONS {
+        clients.push(connect(&server.address()).await?);
+    }
+    Ok((server, clients))
+}
+
+async fn nodes() -> Result<()> {
+    let (_server, clients) = serve(None).await?;
     clients[0].mkdir("/orders/42/_fairlock", &everybody(zk::CreateMode::Persistent)).await?;
     let options = everybody(zk::CreateMode::Ephemeral);
     let before = live_bytes().await?;
