@@ -16,7 +16,7 @@ use super::rw_lock::RwLock;
 use super::semaphore::Semaphore;
 use crate::error::Error;
 use crate::path::LockPath;
-use crate::recipes::Election;
+use crate::recipes::{Election, MultiLock, Versioned};
 
 /// Several ensembles, each with its share of the locks, for more hand-overs a second than one ensemble has writes for.
 /// docs/SCALE.md has the figures: most applications need one ensemble.
@@ -129,6 +129,26 @@ impl Spread {
     /// As [`Fairlock::election`].
     pub fn election(&self, path: &str) -> Result<Election, Error> {
         self.of(path)?.election(path)
+    }
+
+    /// As [`Fairlock::value`], on the path's ensemble.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fairlock::value`].
+    pub fn value(&self, path: &str) -> Result<Versioned, Error> {
+        self.of(path)?.value(path)
+    }
+
+    /// As [`Fairlock::multi_lock`], each path on its own ensemble. That of one ensemble would take all paths there, where nobody else
+    /// looks for them. The [transaction](crate::recipes::MultiGuard::transaction) of a guard of several ensembles is refused, since it
+    /// checks all nodes where the first one is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fairlock::multi_lock`].
+    pub fn multi_lock<P: AsRef<str>>(&self, paths: impl IntoIterator<Item = P>) -> Result<MultiLock, Error> {
+        MultiLock::new(paths, |path| self.mutex(path))
     }
 
     /// All locks at a path and below it, of all ensembles. Those below one path are anywhere.
@@ -264,6 +284,21 @@ mod tests {
             }
         }
         assert!(used.iter().all(|used| *used > 5), "{used:?}");
+    }
+
+    #[tokio::test]
+    async fn several_locks_at_once_are_each_on_the_ensemble_of_its_path() {
+        let (locks, _) = spread(&["a", "b", "c"]).await;
+        let paths: Vec<_> = (0..10).map(|number| format!("/orders/{number}")).collect();
+        let guard = locks.multi_lock(&paths).expect("good paths").acquire().await.expect("free");
+        for path in &paths {
+            let tried = locks.mutex(path).expect("a good path").try_acquire().await.expect("no error");
+            assert!(tried.is_none(), "{path} is held elsewhere");
+        }
+        // On the ensemble of the first, the others' nodes are missing: refused, and nothing is written.
+        let written = guard.transaction().create("/written", "").commit().await;
+        assert!(written.is_err(), "{written:?}");
+        guard.release().await.expect("held");
     }
 
     #[tokio::test]
