@@ -64,12 +64,18 @@ impl Stage {
         now.clone() - std::mem::replace(&mut self.seen, now)
     }
 
-    /// Compares requests, notifications and bytes.
-    async fn compare(&mut self, what: &str, expected: Cost, bytes: u64) {
+    /// Compares requests and notifications.
+    async fn count(&mut self, what: &str, expected: Cost) -> Counts {
         let counts = self.passed(expected).await;
         let writes = WRITES.iter().map(|operation| counts.request(*operation)).sum::<u64>();
         let seen = (writes, counts.requests() - writes, counts.events());
         assert_eq!(seen, (expected.writes, expected.reads, expected.events), "{what}: {counts}");
+        counts
+    }
+
+    /// Compares requests, notifications and bytes.
+    async fn compare(&mut self, what: &str, expected: Cost, bytes: u64) {
+        let counts = self.count(what, expected).await;
         assert_eq!(counts.bytes_to_server() + counts.bytes_to_client(), bytes, "bytes, {what}: {counts}");
     }
 
@@ -157,6 +163,10 @@ async fn a_reconnect_gives_all_watches_back_in_one_request_of_each_session() {
     let line = stage.gather(WAITERS).await;
     stage.passed(formula::gather(size)).await;
 
+    // Replies come in order: with this one, the client has all before it. One that was lost would be asked for again.
+    assert!(stage.sessions[0].mutex(LOCK).expect("a good path").try_acquire().await.expect("no error").is_none());
+    stage.passed(formula::try_held(size)).await;
+
     stage.proxy.cut(fairlock_testcontainers::Close::Fin);
     // The watches, and the keeper's look whether a server answers.
     let counts = stage.passed(Cost::of(1, 1, 0)).await;
@@ -174,4 +184,40 @@ async fn a_reconnect_gives_all_watches_back_in_one_request_of_each_session() {
         + drained.events * wire::event(queue)
         + lists;
     stage.compare("drain after a reconnect", drained, bytes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_and_leaders_cost_the_same_on_a_real_server() {
+    const READERS: u64 = 12;
+    let size = Size { locks: 1, waiters: READERS, sessions: 2 };
+    let mut stage = Stage::set(2).await;
+    let lock = |stage: &Stage, place: u64| stage.sessions[place as usize % 2].rw_lock(LOCK).expect("a good path");
+    let writer = lock(&stage, 0).write().await.expect("free");
+    stage.count("a writer", formula::acquire() + formula::hold()).await;
+    let mut line = Vec::new();
+    for place in 1..=READERS {
+        let reading = lock(&stage, place);
+        line.push(tokio::spawn(async move { reading.read().await.expect("granted") }));
+        let replies = stage.seen.replies() + 4 * place;
+        soon(stage.proxy.wait_until(|counts| counts.replies() >= replies)).await;
+    }
+    stage.count("readers come", formula::readers_one_by_one(size)).await;
+    writer.release().await.expect("held");
+    let mut guards = Vec::new();
+    for reading in line {
+        guards.push(soon(reading).await.expect("no panic"));
+    }
+    stage.count("readers are granted", formula::readers_granted(size)).await;
+    let writing = lock(&stage, 1);
+    let behind = tokio::spawn(async move { writing.write().await });
+    stage.count("a writer comes to readers", formula::writer_behind_readers(READERS)).await;
+    behind.abort();
+    drop(guards);
+
+    let election = stage.sessions[0].election("/growth/election").expect("a good path");
+    election.campaign("first").await.expect("elected").resign().await.expect("leads");
+    stage.seen = stage.proxy.counts();
+    let leadership = election.campaign("again").await.expect("elected");
+    stage.count("a campaign", formula::campaign() + formula::hold()).await;
+    leadership.resign().await.expect("leads");
 }
