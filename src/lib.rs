@@ -62,7 +62,7 @@ pub use self::error::{Error, LossReason, Retry};
 pub use self::lock::{
     AcquireOptions, Builder, Contender, DistributedLock, Failover, Fairlock, Fencing, Guarantees, Guard, HeldLock,
     LockChange, LockInfo, LockKind, LockList, LossNotice, Mutex, NotConverted, Order, Permit, ProgressReceiver,
-    ReadGuard, Role, RwLock, Semaphore, Transaction, Unreadable, Validity, WriteGuard,
+    ReadGuard, Role, RwLock, Semaphore, Spread, Transaction, Unreadable, Validity, WriteGuard,
 };
 pub use self::path::{LockPath, QueuePath};
 pub use self::ticket::{Identity, Ticket};

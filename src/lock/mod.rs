@@ -12,6 +12,7 @@ mod mutex;
 mod rw_lock;
 mod semaphore;
 mod share;
+mod spread;
 mod transaction;
 
 pub use self::acquire::{AcquireOptions, ProgressReceiver};
@@ -24,4 +25,5 @@ pub use self::listing::{LockChange, LockInfo, LockKind, LockList, Unreadable};
 pub use self::mutex::Mutex;
 pub use self::rw_lock::{ReadGuard, RwLock, WriteGuard};
 pub use self::semaphore::{Permit, Semaphore};
+pub use self::spread::Spread;
 pub use self::transaction::Transaction;

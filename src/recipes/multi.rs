@@ -47,6 +47,15 @@ impl Fairlock {
     ///
     /// [`Error::InvalidPath`] if a path is malformed, [`Error::InvalidConfig`] if there is none or one comes twice.
     pub fn multi_lock<P: AsRef<str>>(&self, paths: impl IntoIterator<Item = P>) -> Result<MultiLock, Error> {
+        MultiLock::new(paths, |path| self.mutex(path))
+    }
+}
+
+impl MultiLock {
+    pub(crate) fn new<P: AsRef<str>>(
+        paths: impl IntoIterator<Item = P>,
+        mutex: impl Fn(&str) -> Result<Mutex, Error>,
+    ) -> Result<Self, Error> {
         let mut paths = paths.into_iter().map(|path| LockPath::new(path.as_ref())).collect::<Result<Vec<_>, _>>()?;
         paths.sort_unstable();
         if paths.is_empty() {
@@ -57,12 +66,10 @@ impl Fairlock {
                 reason: format!("{} comes twice in a multi-lock; give it once", twice[0]),
             });
         }
-        let mutexes = paths.iter().map(|path| self.mutex(path.as_str())).collect::<Result<_, _>>()?;
-        Ok(MultiLock { mutexes })
+        let mutexes = paths.iter().map(|path| mutex(path.as_str())).collect::<Result<_, _>>()?;
+        Ok(Self { mutexes })
     }
-}
 
-impl MultiLock {
     /// The paths, in the order in which they are acquired.
     pub fn paths(&self) -> impl Iterator<Item = &LockPath> {
         self.mutexes.iter().map(Mutex::path)

@@ -1,4 +1,4 @@
-//! `cargo xtask model`, `sim` and `chaos`: builds the programs of `evidence` optimised, and runs them.
+//! `cargo xtask model`, `sim`, `chaos` and `growth`: builds the programs of `evidence` optimised, and runs them.
 
 use std::process::Command;
 
@@ -42,6 +42,12 @@ pub(crate) fn chaos(chaos: &Chaos) -> Result<Command> {
     pass(&mut command, "--minutes", chaos.minutes);
     pass(&mut command, "--seed", chaos.seed);
     pass(&mut command, "--control", chaos.control.then_some(""));
+    Ok(command)
+}
+
+pub(crate) fn growth(what: Option<&str>) -> Result<Command> {
+    let mut command = program("fairlock-growth")?;
+    command.args(what);
     Ok(command)
 }
 

@@ -63,6 +63,12 @@ xflags::xflags! {
             optional --curator-jars curator_jars: PathBuf
         }
 
+        /// Compare the formulae of docs/SCALE.md with the library on a large grid, or measure where one ensemble ends.
+        cmd growth {
+            /// paper (the default, seconds), throughput, memory, width, clean-up or restart (a minute each, real servers).
+            optional what: String
+        }
+
         /// Build deliberately wrong versions of the lock; the model or the simulation must tell each.
         cmd mutants {
             /// Only those with this in their name.

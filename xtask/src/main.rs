@@ -44,6 +44,7 @@ fn run(command: XtaskCmd) -> Result<bool> {
         XtaskCmd::Sim(sim) => command::run("simulation", evidence::simulation(&sim)?),
         XtaskCmd::Chaos(chaos) => command::run("chaos", evidence::chaos(&chaos)?),
         XtaskCmd::Bench(flags) => command::run("bench", bench::command(flags)?),
+        XtaskCmd::Growth(growth) => command::run("growth", evidence::growth(growth.what.as_deref())?),
         XtaskCmd::Mutants(which) => mutants::run(which.name.as_deref(), which.all_checkers, &mut Tally::default()),
         XtaskCmd::CoreMutants(_) => core_mutants::run(),
         XtaskCmd::Fix(_) => fix::run(),
