@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::BoxFuture;
 use super::requests::Requests;
-use crate::queue::{Machine, Sequence, sort_children};
+use crate::queue::{Machine, Sequence, read_children};
 use crate::ticket::{Identity, Ticket};
 
 /// Where a waiter stands in its queue.
@@ -68,8 +68,8 @@ pub(super) async fn next(reporter: &mut Option<Reporter>, requests: &std::sync::
 async fn look(requests: &Requests, own: Sequence) -> Option<Progress> {
     let session = requests.session();
     let names = session.read(session.store().survey(requests.queue())).await.ok()?;
-    let contenders = sort_children(&names).contenders;
-    let head = contenders.first()?.node_name();
+    let contenders = read_children(&names).contenders;
+    let head = contenders.iter().min()?.node_name();
     let node = session.read(session.store().inspect(requests.queue(), &head)).await.ok().flatten();
     Some(Progress {
         ahead: Some(contenders.iter().filter(|&&other| other < own).count()),

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::{Attempt, BoxFuture, Claim, Earlier, Share};
 use crate::path::{LockPath, QueuePath};
 use crate::permits::Agreement;
-use crate::queue::{Event, LeaveForm, Mode, Sequence, sort_children};
+use crate::queue::{Event, LeaveForm, Mode, Sequence, read_children};
 use crate::session::{Pool, Session};
 use crate::store::{Change, Departure, Node, OwnNode, StoreError, StoreErrorKind, Value, WatchEvent};
 
@@ -131,7 +131,7 @@ impl Requests {
         let reply = self.while_overloaded(|| self.session.read(self.session.store().survey(&self.queue)));
         match reply.await {
             Ok(names) => {
-                let survey = sort_children(&names);
+                let survey = read_children(&names);
                 if let Some(example) = &survey.foreign_example
                     && self.session.is_first_report(&self.queue)
                 {
@@ -368,5 +368,5 @@ fn refused(operation: &'static str, error: StoreError) -> Answer {
 
 fn room_surveyed(names: &[String], value: Option<Value>) -> Event {
     let agreement = value.and_then(|value| Agreement::parse(&value.data));
-    Event::RoomSurveyed { contenders: sort_children(names).contenders, permits: agreement.map(Agreement::permits) }
+    Event::RoomSurveyed { contenders: read_children(names).contenders, permits: agreement.map(Agreement::permits) }
 }

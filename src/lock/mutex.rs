@@ -16,7 +16,7 @@ use super::guard::Guard;
 use crate::driver::{Earlier, Share};
 use crate::error::Error;
 use crate::path::{LockPath, QueuePath};
-use crate::queue::{Mode, Patience, Sequence, sort_children};
+use crate::queue::{Mode, Patience, Sequence, read_children};
 use crate::session::Pool;
 use crate::store::StoreErrorKind;
 use crate::ticket::Identity;
@@ -150,7 +150,7 @@ impl Mutex {
     async fn has_contender(&self, is_such: impl Fn(&Sequence) -> bool) -> Result<bool, Error> {
         let session = self.shared.pool.session().await?;
         match session.read_surely(|| session.store().survey(&self.queue)).await {
-            Ok(names) => Ok(sort_children(&names).contenders.iter().any(is_such)),
+            Ok(names) => Ok(read_children(&names).contenders.iter().any(is_such)),
             Err(error) if error.kind() == StoreErrorKind::NoNode => Ok(false),
             Err(error) => Err(Error::from_store("list the queue", self.path.as_str(), error)),
         }

@@ -65,5 +65,5 @@ mod tests;
 
 pub use self::event::{Action, Event, Failure, LeaveForm, Proof};
 pub use self::machine::{Limits, Machine, Patience};
-pub use self::survey::{Survey, sort_children};
+pub use self::survey::{Survey, read_children, sort_children};
 pub use crate::name::{Mode, Sequence};

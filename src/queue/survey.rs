@@ -5,7 +5,7 @@ use crate::name::Sequence;
 /// A queue as listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// The contenders' numbers, ascending: the first is the head.
+    /// The contenders' numbers: ascending, the head first, from [`sort_children`], and in any order from [`read_children`].
     pub contenders: Vec<Sequence>,
     /// How many nodes are not contenders of this library.
     pub foreign: usize,
@@ -13,9 +13,9 @@ pub struct Survey {
     pub foreign_example: Option<String>,
 }
 
-/// Sorts the names of a queue's children. Foreign names are counted and otherwise ignored: they never block anybody.
-pub fn sort_children(names: &[String]) -> Survey {
-    let mut survey = Survey::default();
+/// Reads the names of a queue's children. Foreign names are counted and otherwise ignored: they never block anybody.
+pub fn read_children(names: &[String]) -> Survey {
+    let mut survey = Survey { contenders: Vec::with_capacity(names.len()), ..Survey::default() };
     for name in names {
         match Sequence::of_node(name) {
             Some(sequence) => survey.contenders.push(sequence),
@@ -25,6 +25,13 @@ pub fn sort_children(names: &[String]) -> Survey {
             }
         }
     }
+    survey
+}
+
+/// The same in the order of the queue, for whoever needs to know more than who is ahead: sorting a long list costs more than
+/// reading it.
+pub fn sort_children(names: &[String]) -> Survey {
+    let mut survey = read_children(names);
     survey.contenders.sort_unstable();
     survey
 }
@@ -71,7 +78,9 @@ mod tests {
     #[test]
     fn foreign_nodes_are_counted_and_never_block() {
         let names = ["config", "lock-0000000007", "0", "lock-12", "lock-0000000003", "_c_1-lock-0000000001"];
-        let survey = sort_children(&names.map(str::to_owned));
+        let names = names.map(str::to_owned);
+        assert_eq!(read_children(&names).contenders, numbers(&[7, 3]), "as they were listed");
+        let survey = sort_children(&names);
         assert_eq!(survey.contenders, numbers(&[3, 7]));
         assert_eq!((survey.foreign, survey.foreign_example.as_deref()), (4, Some("config")));
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask model`, `sim`, `chaos` and `growth`: builds the programs of `evidence` optimised, and runs them.
+//! `cargo xtask model`, `sim`, `instructions`, `growth` and `chaos`: builds the programs of `evidence` optimised, and runs them.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::flags::{Chaos, Sim};
 const SEEDS: u64 = 10_000;
 
 /// Packages whose tests are only run optimized.
-pub(crate) const OPTIMIZED: [&str; 2] = ["fairlock-model", "fairlock-simulation"];
+pub(crate) const OPTIMIZED: [&str; 3] = ["fairlock-instructions", "fairlock-model", "fairlock-simulation"];
 
 /// How many checks the gate asks for here.
 pub(crate) const CHECKS: u64 = 2;
@@ -34,6 +34,13 @@ pub(crate) fn simulation(sim: &Sim) -> Result<Command> {
     pass(&mut command, "--first", sim.first);
     pass(&mut command, "--seed", sim.seed);
     pass(&mut command, "--trace", sim.trace.then_some(""));
+    Ok(command)
+}
+
+/// What is counted, with limits and growth.
+pub(crate) fn instructions() -> Result<Command> {
+    let mut command = program("fairlock-instructions")?;
+    command.arg("all");
     Ok(command)
 }
 

@@ -37,6 +37,9 @@ xflags::xflags! {
             optional --trace
         }
 
+        /// Count the instructions of the core's operations with valgrind, and compare them with their limits.
+        cmd instructions {}
+
         /// Try to break the lock on a real ensemble of three: servers and clients are killed, paused and cut off.
         cmd chaos {
             /// For how long.
@@ -69,7 +72,7 @@ xflags::xflags! {
             optional what: String
         }
 
-        /// Build deliberately wrong versions of the lock; the model or the simulation must tell each.
+        /// Build deliberately wrong versions of the lock; the model, the simulation or the counts must tell each.
         cmd mutants {
             /// Only those with this in their name.
             optional name: String

@@ -10,7 +10,9 @@ mod error;
 mod evidence;
 mod fix;
 mod flags;
+mod instructions;
 mod mutants;
+mod packages;
 mod servers;
 mod suites;
 mod table;
@@ -42,6 +44,7 @@ fn run(command: XtaskCmd) -> Result<bool> {
         XtaskCmd::Verify(_) => verify::run(),
         XtaskCmd::Model(model) => command::run("model", evidence::model(model.size.as_deref().unwrap_or("ci"))?),
         XtaskCmd::Sim(sim) => command::run("simulation", evidence::simulation(&sim)?),
+        XtaskCmd::Instructions(_) => instructions::run(),
         XtaskCmd::Chaos(chaos) => command::run("chaos", evidence::chaos(&chaos)?),
         XtaskCmd::Bench(flags) => command::run("bench", bench::command(flags)?),
         XtaskCmd::Growth(growth) => command::run("growth", evidence::growth(growth.what.as_deref())?),

@@ -1,5 +1,5 @@
-//! `cargo xtask mutants`: builds deliberately wrong versions of the lock, one at a time, and demands that the model or the
-//! simulation tells each from the right one.
+//! `cargo xtask mutants`: builds deliberately wrong versions of the lock, one at a time, and demands that the model, the
+//! simulation or the count of instructions tells each from the right one.
 //!
 //! A wrong version is a patch in `evidence/mutants`, applied to a copy of the tree, so that nothing in the shipped code
 //! knows of it. A checker that cannot see it proves little; one that complains about the unpatched copy proves nothing,
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, cargo, profile_folder, program, root};
 use crate::error::{Error, Result};
+use crate::instructions;
 use crate::suites::entries;
 use crate::table::{self, seconds};
 use crate::tally::Tally;
@@ -30,15 +31,21 @@ const BUILD_PATIENCE: Duration = Duration::from_secs(900);
 enum Checker {
     Model,
     Simulation,
+    /// Of what costs too much, and is right otherwise.
+    Instructions,
 }
 
 impl Checker {
-    const ALL: [Checker; 2] = [Checker::Model, Checker::Simulation];
+    const ALL: [Checker; 3] = [Checker::Model, Checker::Simulation, Checker::Instructions];
+
+    /// Those that can be asked about any mutant: what does wrong can have no meaningful cost.
+    const OF_CONDUCT: [Checker; 2] = [Checker::Model, Checker::Simulation];
 
     fn name(self) -> &'static str {
         match self {
             Checker::Model => "model",
             Checker::Simulation => "simulation",
+            Checker::Instructions => "instructions",
         }
     }
 
@@ -46,6 +53,7 @@ impl Checker {
         match self {
             Checker::Model => "fairlock-model",
             Checker::Simulation => "fairlock-simulation",
+            Checker::Instructions => "fairlock-instructions",
         }
     }
 
@@ -54,6 +62,8 @@ impl Checker {
         match self {
             Checker::Model => &["small"],
             Checker::Simulation => &["--seeds", "4000"],
+            // Limits are of an optimized build.
+            Checker::Instructions => &["growth"],
         }
     }
 }
@@ -99,21 +109,33 @@ fn run_these(mutants: &[Mutant], everybody: bool, tally: &mut Tally) -> Result<b
     let started = Instant::now();
     println!("\n==> mutants: {} wrong versions of the lock, each in a copy of the tree", mutants.len());
     let copy = Copy::make()?;
-    let outcome = try_all(mutants, &copy, everybody, started, tally);
+    let (counted, others): (Vec<_>, Vec<_>) = mutants.iter().partition(|mutant| mutant.is_only_counted());
+    let mut possible = mutants.iter().collect::<Vec<_>>();
+    if !counted.is_empty()
+        && let Err(why) = instructions::prepare()?
+    {
+        let names: Vec<_> = counted.iter().map(|mutant| mutant.name.as_str()).collect();
+        tally.skip("mutants", counted.len() as u64, &format!("{} cannot be told: {why}", names.join(", ")));
+        possible = others;
+    }
+    let outcome = try_all(&possible, &copy, everybody, started, tally);
     // The programs that were built last are of a wrong version: nobody must take them for the right ones.
     copy.put_right()?;
     outcome
 }
 
-fn try_all(mutants: &[Mutant], copy: &Copy, everybody: bool, started: Instant, tally: &mut Tally) -> Result<bool> {
+fn try_all(mutants: &[&Mutant], copy: &Copy, everybody: bool, started: Instant, tally: &mut Tally) -> Result<bool> {
     // The second of a mutant's is asked only where the first has not told it.
-    let is_asked = |checker: &Checker| everybody || mutants.iter().any(|mutant| mutant.killers[0] == *checker);
+    let is_asked = |checker: &Checker| {
+        let is_first = mutants.iter().any(|mutant| mutant.killers[0] == *checker);
+        is_first || everybody && Checker::OF_CONDUCT.contains(checker)
+    };
     for checker in Checker::ALL.into_iter().filter(is_asked) {
         if copy.tells(checker)? {
             return Err(Error::new(format!("the {} complains about the right version", checker.name())));
         }
     }
-    let mut rows = vec![["mutant", "model", "simulation", "time"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["mutant", "model", "simulation", "instructions", "time"].map(str::to_owned).to_vec()];
     let mut survivors = Vec::new();
     for mutant in mutants {
         let began = Instant::now();
@@ -159,10 +181,15 @@ impl Mutant {
         Ok(Self { name, about, killers, is_slow, patch })
     }
 
+    /// Whether nothing but its cost is wrong.
+    fn is_only_counted(&self) -> bool {
+        self.killers == [Checker::Instructions]
+    }
+
     /// Who told it; `None` for those that were not asked.
-    fn try_checkers(&self, copy: &Copy, everybody: bool) -> Result<[Option<bool>; 2]> {
-        let mut verdicts = [None; 2];
-        let others = Checker::ALL.into_iter().filter(|checker| !self.killers.contains(checker));
+    fn try_checkers(&self, copy: &Copy, everybody: bool) -> Result<[Option<bool>; 3]> {
+        let mut verdicts = [None; 3];
+        let others = Checker::OF_CONDUCT.into_iter().filter(|checker| !self.killers.contains(checker));
         for checker in self.killers.iter().copied().chain(others) {
             if !everybody && (verdicts.contains(&Some(true)) || !self.killers.contains(&checker)) {
                 continue;
@@ -271,7 +298,7 @@ impl Copy {
         let mut command = cargo(&[verb, "--quiet", "--profile", "evidence", "--package", checker.package()])?;
         // Each is compiled once and runs for seconds: optimizing it would take longer than it saves. What it depends on
         // is optimized, and has been built already.
-        for package in ["fairlock", "fairlock-model", "fairlock-simulation"] {
+        for package in ["fairlock", "fairlock-instructions", "fairlock-model", "fairlock-simulation"] {
             command.arg("--config").arg(format!("profile.evidence.package.{package}.opt-level=0"));
         }
         command.current_dir(&self.place).env("CARGO_TARGET_DIR", &self.target).env("CARGO_INCREMENTAL", "1");
@@ -305,7 +332,8 @@ mod tests {
 
     #[test]
     fn a_header_says_what_is_wrong_and_who_tells() {
-        let text = "# The barrier is left out\n# before the search.\n# killed by: model, simulation\n--- a/x\n";
+        let text =
+            "# The barrier is left out\n# before the search.\n# killed by: model, simulation, instructions\n--- a/x\n";
         let expected =
             |is_slow| Some(("The barrier is left out before the search.".to_owned(), Checker::ALL.to_vec(), is_slow));
         assert_eq!(header(text), expected(false));

@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) failures: Vec<String>,
     /// Tests that are ignored without a reason, likewise.
     pub(crate) unexplained: Vec<String>,
+    /// What could not be checked here and why, as "check: reason".
+    pub(crate) not_possible: Vec<String>,
 }
 
 impl Tally {
@@ -52,6 +54,14 @@ impl Tally {
         let failed = failures.len() as u64;
         self.suites.push(Suite { name: name.to_owned(), passed, failed, skipped: 0, seconds, reported: true });
         self.failures.extend(failures.iter().map(|failure| format!("{name}: {failure}")));
+    }
+
+    /// Takes in checks that cannot be made here: they count as skipped, never as passed.
+    pub(crate) fn skip(&mut self, name: &str, checks: u64, why: &str) {
+        let suite =
+            Suite { name: name.to_owned(), passed: 0, failed: 0, skipped: checks, seconds: 0.0, reported: true };
+        self.suites.push(suite);
+        self.not_possible.push(format!("{name}: {why}"));
     }
 
     /// To be called after the last line: a suite that has not reported counts as a failed test.
@@ -159,6 +169,15 @@ mod tests {
         );
         assert_eq!(counts(&tally), (1, 1, 0));
         assert_eq!(tally.failures, ["tests/a.rs: ended without a report"]);
+    }
+
+    #[test]
+    fn a_check_that_is_not_possible_counts_as_skipped_and_is_told() {
+        let mut tally = Tally::default();
+        tally.skip("instructions", 1, "there is no valgrind");
+        tally.finish();
+        assert_eq!(counts(&tally), (0, 0, 1));
+        assert_eq!(tally.not_possible, ["instructions: there is no valgrind"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::servers;
 use crate::suites::{self, Suite};
 use crate::table::{self, seconds};
 use crate::tally::Tally;
-use crate::{evidence, mutants};
+use crate::{evidence, instructions, mutants};
 
 /// How many tests run at once, for the harness of Rust.
 const THREADS: &str = "RUST_TEST_THREADS";
@@ -90,16 +90,20 @@ pub(crate) fn tests(quick: bool) -> Result<Outcome> {
     if !impossible.is_empty() {
         println!("SKIPPED, because the other kind of server cannot run here: {}", impossible.join(", "));
     }
+    for check in &tally.not_possible {
+        println!("SKIPPED: {check}");
+    }
     println!("Time: {}", times.join(", "));
     if quick {
         tell_not_run(&not_run);
     }
     let tests_not_run: u64 = not_run.iter().map(|suite| suite.tests).sum();
-    let checks_not_run = if quick { evidence::CHECKS + mutants::count()? } else { 0 };
+    let checks_not_run = if quick { evidence::CHECKS + instructions::CHECKS + mutants::count()? } else { 0 };
     Ok(Outcome::of(is_good(succeeded, &tally), &tally, tests_not_run + checks_not_run))
 }
 
-/// What is too slow without optimization: the model, many simulated histories, and that both see what is wrong.
+/// What means nothing or takes too long without optimization: the model, many simulated histories, what the core costs, and that
+/// they see what is wrong.
 fn evidence(tally: &mut Tally, times: &mut Vec<String>) -> Result<bool> {
     let started = Instant::now();
     let mut selection = vec!["test", "--profile", "evidence"];
@@ -116,6 +120,9 @@ fn evidence(tally: &mut Tally, times: &mut Vec<String>) -> Result<bool> {
         tally.add(name, u64::from(ok), &failures, started.elapsed().as_secs_f64());
         times.push(format!("{name} {}", seconds(started.elapsed())));
     }
+    let started = Instant::now();
+    succeeded &= instructions::check(tally)?;
+    times.push(format!("instructions {}", seconds(started.elapsed())));
     let started = Instant::now();
     succeeded &= mutants::run_quick_ones(tally)?;
     times.push(format!("mutants {}", seconds(started.elapsed())));
@@ -169,6 +176,6 @@ fn tell_not_run(suites: &[Suite]) {
     println!("These count as skipped:");
     let row = |suite: &Suite| vec![suite.place.clone(), suite.tests.to_string(), "tests".to_owned()];
     let mut rows: Vec<_> = suites.iter().map(row).collect();
-    rows.push(vec!["model, simulation, mutants".to_owned(), String::new(), "checks".to_owned()]);
+    rows.push(vec!["model, simulation, instructions, mutants".to_owned(), String::new(), "checks".to_owned()]);
     table::print(&rows);
 }

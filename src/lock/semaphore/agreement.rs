@@ -3,7 +3,7 @@
 use super::{Semaphore, some};
 use crate::error::Error;
 use crate::permits::Agreement;
-use crate::queue::sort_children;
+use crate::queue::read_children;
 use crate::session::Session;
 use crate::store::{Expected, StoreErrorKind};
 
@@ -79,7 +79,7 @@ impl Semaphore {
         let session = self.shared.pool.session().await?;
         match session.read_surely(|| session.store().survey(&self.room)).await {
             Ok(names) => {
-                let contenders = sort_children(&names).contenders;
+                let contenders = read_children(&names).contenders;
                 Ok(contenders.iter().filter_map(|contender| contender.permits()).map(u64::from).sum())
             }
             Err(error) if error.kind() == StoreErrorKind::NoNode => Ok(0),
