@@ -14,12 +14,14 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
                     Directory::Exists => entrant.lock("cold"),
                     Directory::IsNew => entrant.unused_lock(),
                 };
+                let connections = entrant.connections();
                 // What comes after the one is part of the other, since nobody waits in between.
                 let (connecting, connection) =
                     entrant.counted_so_far(async |contender| contender.connect().await).await?;
                 let (granting, grant) =
                     entrant.counted_so_far(async |contender| contender.first_grant(&lock).await).await?;
                 entrant.contender.disconnect().await?;
+                entrant.disconnected(connections).await?;
                 entrant.settle(link, Duration::ZERO).await;
                 let mut parts = vec![(Work::FirstGrant(directory), Shot::new(granting, vec![("grant", grant)]))];
                 if directory == Directory::Exists {
