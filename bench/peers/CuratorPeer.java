@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -14,23 +15,34 @@ import java.util.regex.Pattern;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.locks.InterProcessMutex;
+import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
+import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.RetryOneTime;
 
 public final class CuratorPeer {
     private static final long PATIENCE_SECONDS = 300;
+    private static final long ENDURING_PAUSE_MILLIS = 5;
 
     private final String address;
     private final int sessionMillis;
     private final CuratorFramework client;
     private final Map<String, InterProcessMutex> locks = new HashMap<>();
     private final Map<String, InterProcessMutex> tries = new HashMap<>();
+    private final Map<String, InterProcessReadWriteLock> shared = new HashMap<>();
+    /** Those that many locks are dealt out to, and the locks by how many those are. */
+    private final List<CuratorFramework> dealtTo = new ArrayList<>();
+    private final Map<String, List<InterProcessMutex>> dealt = new HashMap<>();
     private InterProcessMutex held;
     private Crowd crowd;
+    private CuratorFramework newcomer;
+    private InterProcessMutex first;
+    private Endurance endurance;
 
     private CuratorPeer(String address, int sessionMillis) throws Exception {
         this.address = address;
         this.sessionMillis = sessionMillis;
         this.client = connect();
+        dealtTo.add(client);
     }
 
     private CuratorFramework connect() throws Exception {
@@ -156,21 +168,22 @@ public final class CuratorPeer {
         return started;
     }
 
-    private long independent(String path, int count, int cycles) throws Exception {
+    private interface Part {
+        void run(int number) throws Exception;
+    }
+
+    /** Lets so many threads go at the same moment, once each is ready; how long until the last is done. */
+    private static long race(int count, Part ready, Part use) throws Exception {
         CyclicBarrier start = new CyclicBarrier(count + 1);
         LinkedBlockingQueue<Exception> failures = new LinkedBlockingQueue<>();
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            InterProcessMutex lock = new InterProcessMutex(client, path + "/" + i);
+            int number = i;
             Thread thread = new Thread(() -> {
                 try {
-                    lock.acquire();
-                    lock.release();
+                    ready.run(number);
                     start.await();
-                    for (int cycle = 0; cycle < cycles; cycle++) {
-                        lock.acquire();
-                        lock.release();
-                    }
+                    use.run(number);
                 } catch (Exception error) {
                     failures.add(error);
                     start.reset();
@@ -179,7 +192,11 @@ public final class CuratorPeer {
             threads.add(thread);
             thread.start();
         }
-        start.await();
+        try {
+            start.await();
+        } catch (BrokenBarrierException broken) {
+            throw failures.take();
+        }
         long started = System.nanoTime();
         for (Thread thread : threads) {
             thread.join();
@@ -191,15 +208,156 @@ public final class CuratorPeer {
         return took;
     }
 
-    private long coldStart(String path) throws Exception {
-        long started = System.nanoTime();
-        CuratorFramework own = connect();
-        InterProcessMutex lock = new InterProcessMutex(own, path);
-        lock.acquire();
-        long took = System.nanoTime() - started;
-        lock.release();
-        own.close();
-        return took;
+    private long independent(String path, int count, int sessions, int cycles) throws Exception {
+        while (dealtTo.size() < sessions) {
+            dealtTo.add(connect());
+        }
+        String key = path + " " + sessions;
+        boolean isNew = !dealt.containsKey(key);
+        List<InterProcessMutex> own = dealt.computeIfAbsent(key, k -> new ArrayList<>());
+        for (int number = own.size(); number < count; number++) {
+            own.add(new InterProcessMutex(dealtTo.get(number % sessions), path + "/" + number));
+        }
+        Part ready = number -> {
+            if (isNew) {
+                own.get(number).acquire();
+                own.get(number).release();
+            }
+        };
+        return race(count, ready, number -> {
+            for (int cycle = 0; cycle < cycles; cycle++) {
+                own.get(number).acquire();
+                own.get(number).release();
+            }
+        });
+    }
+
+    private long mix(String path, int count, int cycles) throws Exception {
+        InterProcessReadWriteLock lock =
+                shared.computeIfAbsent(path, p -> new InterProcessReadWriteLock(client, p));
+        return race(count, number -> {}, number -> {
+            for (int cycle = 0; cycle < cycles; cycle++) {
+                boolean writes = (cycle * count + number) % 10 == 9;
+                InterProcessMutex side = writes ? lock.writeLock() : lock.readLock();
+                side.acquire();
+                side.release();
+            }
+        });
+    }
+
+    /** Takes a lock and gives it back all the time, whatever happens, and holds another one meanwhile. */
+    private final class Endurance {
+        final CuratorFramework own = connect();
+        final String path;
+        final CyclicBarrier granted = new CyclicBarrier(3);
+        final Thread taking = new Thread(this::take);
+        final Thread holding = new Thread(this::hold);
+        volatile ConnectionState state = ConnectionState.CONNECTED;
+        volatile boolean enough;
+        volatile boolean over;
+        volatile long longest;
+        volatile long doubt;
+        volatile int losses;
+
+        Endurance(String path) throws Exception {
+            this.path = path;
+            own.getConnectionStateListenable().addListener((framework, now) -> state = now);
+            for (Thread thread : List.of(taking, holding)) {
+                thread.setDaemon(true);
+                thread.start();
+            }
+            granted.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+        }
+
+        /** Takes the lock in the end. */
+        InterProcessMutex insist(String of) {
+            while (true) {
+                try {
+                    InterProcessMutex lock = new InterProcessMutex(own, of);
+                    lock.acquire();
+                    return lock;
+                } catch (Exception error) {
+                    pause();
+                }
+            }
+        }
+
+        /** What could not be deleted at once, Curator deletes in the background. */
+        void giveBack(InterProcessMutex lock) {
+            try {
+                lock.release();
+            } catch (Exception error) {
+                pause();
+            }
+        }
+
+        void pause() {
+            try {
+                Thread.sleep(ENDURING_PAUSE_MILLIS);
+            } catch (InterruptedException error) {
+                throw new IllegalStateException(error);
+            }
+        }
+
+        void meet() {
+            try {
+                granted.await();
+            } catch (Exception error) {
+                throw new IllegalStateException(error);
+            }
+        }
+
+        void take() {
+            long last = 0;
+            boolean isLast = false;
+            while (!isLast) {
+                isLast = enough;
+                InterProcessMutex lock = insist(path + "/taken");
+                long now = System.nanoTime();
+                if (last == 0) {
+                    meet();
+                } else {
+                    longest = Math.max(longest, now - last);
+                }
+                last = now;
+                giveBack(lock);
+                pause();
+            }
+        }
+
+        /** A holder must doubt what it holds as long as the connection is suspended. */
+        void hold() {
+            InterProcessMutex lock = insist(path + "/held");
+            meet();
+            long since = 0;
+            while (since != 0 || !over) {
+                if (state == ConnectionState.LOST) {
+                    since = since == 0 ? System.nanoTime() : since;
+                    losses++;
+                    lock = insist(path + "/held");
+                    // It is told of what has happened a moment later.
+                    while (state == ConnectionState.LOST) {
+                        pause();
+                    }
+                } else if (state == ConnectionState.SUSPENDED) {
+                    since = since == 0 ? System.nanoTime() : since;
+                } else if (since != 0) {
+                    doubt += System.nanoTime() - since;
+                    since = 0;
+                }
+                pause();
+            }
+            giveBack(lock);
+        }
+
+        String end() throws Exception {
+            enough = true;
+            taking.join();
+            over = true;
+            holding.join();
+            own.close();
+            return "{\"nanos\":" + longest + ",\"doubt_nanos\":" + doubt + ",\"losses\":" + losses + "}";
+        }
     }
 
     private long attempt(String path) throws Exception {
@@ -245,9 +403,27 @@ public final class CuratorPeer {
                 crowd.disperse();
                 return 0;
             case "independent":
-                return independent(path, count, (int) number(order, "cycles"));
-            case "cold_start":
-                return coldStart(path);
+                return independent(path, count, (int) number(order, "sessions"), (int) number(order, "cycles"));
+            case "mix":
+                return mix(path, count, (int) number(order, "cycles"));
+            case "connect": {
+                long started = System.nanoTime();
+                newcomer = connect();
+                return System.nanoTime() - started;
+            }
+            case "first_grant": {
+                long started = System.nanoTime();
+                first = new InterProcessMutex(newcomer, path);
+                first.acquire();
+                return System.nanoTime() - started;
+            }
+            case "disconnect":
+                first.release();
+                newcomer.close();
+                return 0;
+            case "endure":
+                endurance = new Endurance(path);
+                return 0;
             default:
                 throw new IllegalArgumentException("an unknown order: " + order);
         }
@@ -273,7 +449,8 @@ public final class CuratorPeer {
                 if (peer == null) {
                     peer = new CuratorPeer(text(order, "address"), (int) number(order, "session_millis"));
                 }
-                answer = "{\"nanos\":" + peer.obey(order) + "}";
+                boolean isEnd = text(order, "do").equals("endured");
+                answer = isEnd ? peer.endurance.end() : "{\"nanos\":" + peer.obey(order) + "}";
             } catch (Exception error) {
                 String said = String.valueOf(error).replaceAll("[^ -~]", " ").replace("\\", "/").replace("\"", "'");
                 answer = "{\"error\":\"" + said + "\"}";

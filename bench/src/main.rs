@@ -58,7 +58,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut results = Results::default();
     let mut stage = Stage::set(&plan, &places, &mut results).await?;
     eprintln!("ZooKeeper runs {}", stage.server.runtime());
-    workloads::run(&mut stage, &plan, &mut results).await;
+    workloads::run(&mut stage, &places, &plan, &mut results).await;
     print(&report::tables(&results))?;
     if arguments.write {
         let circumstances = format!(

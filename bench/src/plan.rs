@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::contenders::Name;
+use crate::contenders::{Independent, Name};
 use crate::results::{LINKS, LOOPBACK, Link};
 
 /// Measures fairlock beside other locks on ZooKeeper, in turn, on one server that it starts.
@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     /// The smallest form: seconds, no delays, only contenders that need nothing else than this program. No figure for anybody
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Also drain queues of 10,000, of the floor and of fairlock
+    /// Also drain queues of 10,000
     #[arg(long)]
     pub(crate) large: bool,
     /// Write docs/BENCHMARKS.md and its pictures
@@ -47,10 +47,14 @@ pub(crate) struct Plan {
     pub(crate) waiters: Vec<usize>,
     /// So many wait when a queue is drained.
     pub(crate) drains: Vec<usize>,
-    /// So many wait when a queue is drained of those contenders that can be expected to do it today.
+    /// So many wait when a queue is drained; other locks do it once, if they come to an end.
     pub(crate) large_drains: Vec<usize>,
     /// So many locks are in use at the same time.
-    pub(crate) locks: usize,
+    pub(crate) independent: Vec<Independent>,
+    /// So many share a lock or take it alone at the same time, each so often.
+    pub(crate) mix: (usize, usize),
+    /// So many leaders are killed.
+    pub(crate) kills: usize,
     /// Before anything is measured, the server is warmed up with so many nodes.
     pub(crate) warm_up: usize,
 }
@@ -74,21 +78,26 @@ impl Arguments {
                 waiters: vec![2],
                 drains: vec![10, 20],
                 large_drains: vec![],
-                locks: 4,
+                independent: vec![Independent { locks: 4, sessions: 1 }, Independent { locks: 4, sessions: 2 }],
+                mix: (4, 5),
+                kills: 1,
                 warm_up: 0,
             };
         }
+        let independent = |locks| [1, 8].map(|sessions| Independent { locks, sessions });
         Plan {
             contenders,
             links: LINKS.to_vec(),
             rounds: rounds(15),
             crowd_rounds: rounds(5),
             cycles: 20,
-            hand_overs: 10,
-            waiters: vec![2, 64, 1_000],
+            hand_overs: 6,
+            waiters: vec![2, 8, 64, 1_000],
             drains: vec![100, 1_000],
             large_drains: if self.large { vec![10_000] } else { vec![] },
-            locks: 64,
+            independent: [64, 1_000].into_iter().flat_map(independent).collect(),
+            mix: (32, 5),
+            kills: rounds(7),
             warm_up: 3_000,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::contenders::Name;
+use crate::contenders::{Independent, Name};
 use crate::cost::{Cost, Costs};
 use crate::statistics::Rounds;
 
@@ -30,11 +30,44 @@ impl Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     Uncontended,
-    HandOver { waiters: usize },
-    Drain { waiters: usize },
-    Independent { locks: usize },
+    HandOver {
+        waiters: usize,
+    },
+    Drain {
+        waiters: usize,
+    },
+    Independent(Independent),
+    /// So many share a lock, or take it alone, each so often.
+    Mix {
+        tasks: usize,
+        cycles: usize,
+    },
     Attempt,
-    ColdStart,
+    Connecting,
+    /// Of a session that has just been opened.
+    FirstGrant(Directory),
+    /// Both of them.
+    ColdStart(Directory),
+    /// A leader is killed: how long nothing is granted.
+    FailOver,
+    /// The same: how long a holder cannot rely on what it holds.
+    Doubt,
+}
+
+/// That of a lock's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Directory {
+    Exists,
+    IsNew,
+}
+
+impl Directory {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Exists => "directory exists",
+            Self::IsNew => "directory is new",
+        }
+    }
 }
 
 impl Work {
@@ -43,9 +76,19 @@ impl Work {
             Self::Uncontended => "acquire and release, uncontended".to_owned(),
             Self::HandOver { waiters } => format!("hand-over with {waiters} waiting"),
             Self::Drain { waiters } => format!("a hand-over of a drain of {waiters}"),
-            Self::Independent { locks } => format!("acquire and release, {locks} locks at the same time"),
+            Self::Independent(Independent { locks, sessions: 1 }) => {
+                format!("acquire and release, {locks} locks at the same time")
+            }
+            Self::Independent(Independent { locks, sessions }) => {
+                format!("acquire and release, {locks} locks at the same time over {sessions} sessions")
+            }
+            Self::Mix { tasks, .. } => format!("a cycle of {tasks} tasks on one lock, every tenth writes"),
             Self::Attempt => "try, while it is held".to_owned(),
-            Self::ColdStart => "from connecting to the first grant".to_owned(),
+            Self::Connecting => "connecting".to_owned(),
+            Self::FirstGrant(directory) => format!("the first grant, {}", directory.text()),
+            Self::ColdStart(directory) => format!("from connecting to the first grant, {}", directory.text()),
+            Self::FailOver => "the leader is killed: until the next grant".to_owned(),
+            Self::Doubt => "the leader is killed: a holder cannot rely on its lock".to_owned(),
         }
     }
 
@@ -53,6 +96,7 @@ impl Work {
     pub(crate) fn operations(self) -> usize {
         match self {
             Self::Drain { waiters } => waiters,
+            Self::Mix { tasks, cycles } => tasks * cycles,
             _ => 1,
         }
     }
@@ -64,6 +108,14 @@ pub(crate) struct Shot {
     pub(crate) time: Duration,
     /// By what it was the cost of.
     pub(crate) costs: Vec<(&'static str, Cost)>,
+    /// What it consists of.
+    pub(crate) parts: Vec<(Work, Shot)>,
+}
+
+impl Shot {
+    pub(crate) fn new(time: Duration, costs: Vec<(&'static str, Cost)>) -> Self {
+        Self { time, costs, parts: vec![] }
+    }
 }
 
 #[derive(Debug)]
@@ -80,6 +132,8 @@ pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
     /// Who was not measured, or not to the end, and why.
     pub(crate) missing: Vec<(Name, String)>,
+    /// What no figure shows.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl Results {
@@ -93,6 +147,9 @@ impl Results {
         row.times.push(shot.time);
         for (what, cost) in shot.costs {
             row.costs.entry(what).or_default().push(cost);
+        }
+        for (part, shot) in shot.parts {
+            self.add(part, link, name, shot);
         }
     }
 

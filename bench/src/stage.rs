@@ -152,6 +152,16 @@ impl Entrant {
         Ok(())
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.proxy.connections()
+    }
+
+    /// Waits until so many connections are left: some end a while after their client is dropped.
+    pub(crate) async fn disconnected(&self, left: usize) -> Result<()> {
+        let disconnected = self.proxy.wait_for_connections(|open| open <= left);
+        tokio::time::timeout(GATHERING, disconnected).await.map_err(|_| Error::Late("closing a connection"))
+    }
+
     /// Waits until all is answered and nothing has passed for a while.
     pub(crate) async fn settle(&self, link: Link, at_least: Duration) {
         let quiet = at_least.max(link.delay() * 3);

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use crate::contenders::Name;
 use crate::cost::Cost;
-use crate::results::{LOOPBACK, Link, Results, Work};
+use crate::results::{Directory, LOOPBACK, Link, Results, Row, Work};
 
 /// Acquire and release to creating and deleting a node, where the link takes the time.
 const UNCONTENDED_TO_FLOOR: f64 = 1.05;
 /// The same to the quickest other lock.
 const UNCONTENDED_TO_PEER: f64 = 0.70;
+/// The same where there is no delay.
+const UNCONTENDED_TO_PEER_ON_LOOPBACK: f64 = 1.00;
 /// A hand-over to hearing of a deletion.
 const HAND_OVER_TO_FLOOR: f64 = 1.10;
 /// The same to the quickest other lock, where the link takes the time.
@@ -18,6 +20,12 @@ const HAND_OVER_TO_PEER: f64 = 0.55;
 const DRAIN_TO_SHORTEST: f64 = 1.10;
 /// Throughput of independent locks to that of creating and deleting nodes.
 const INDEPENDENT_TO_FLOOR: f64 = 0.90;
+/// Readers and writers to those of the quickest other lock.
+const MIX_TO_PEER: f64 = 1.00;
+/// From connecting to the first grant to connecting and creating a node, where the link takes the time.
+const COLD_START_TO_FLOOR: f64 = 1.05;
+/// Time without a grant when a leader is killed to that without a node that could be created and deleted.
+const FAIL_OVER_TO_FLOOR: f64 = 1.10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -49,10 +57,12 @@ pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
     for (work, link) in results.headings() {
         match work {
             Work::Uncontended => {
-                if link != LOOPBACK {
+                if link == LOOPBACK {
+                    verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER_ON_LOOPBACK));
+                } else {
                     verdicts.push(at_most(results, work, link, Beside::Floor, UNCONTENDED_TO_FLOOR));
+                    verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER));
                 }
-                verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER));
             }
             Work::HandOver { .. } => {
                 verdicts.push(at_most(results, work, link, Beside::Floor, HAND_OVER_TO_FLOOR));
@@ -60,9 +70,19 @@ pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
                     verdicts.push(at_most(results, work, link, Beside::BestPeer, HAND_OVER_TO_PEER));
                 }
             }
-            Work::Independent { .. } => verdicts.push(throughput(results, work, link)),
+            Work::Independent(_) => verdicts.push(throughput(results, work, link)),
+            Work::Mix { .. } => verdicts.push(at_most(results, work, link, Beside::BestPeer, MIX_TO_PEER)),
             Work::Attempt => verdicts.push(attempt(results)),
-            Work::Drain { .. } | Work::ColdStart => {}
+            Work::ColdStart(directory) => {
+                if link == LOOPBACK {
+                    verdicts.push(cold_requests(results, directory));
+                } else {
+                    verdicts.push(at_most(results, work, link, Beside::Floor, COLD_START_TO_FLOOR));
+                }
+            }
+            Work::FailOver => verdicts.push(at_most(results, work, link, Beside::Floor, FAIL_OVER_TO_FLOOR)),
+            // How a drain grows is judged below; the others are parts of something.
+            Work::Drain { .. } | Work::Connecting | Work::FirstGrant(_) | Work::Doubt => {}
         }
     }
     verdicts.extend(drains(results));
@@ -118,6 +138,32 @@ fn attempt(results: &Results) -> Verdict {
     Verdict { bar, figure, outcome: met(reads == (1, 1) && writes == (0, 0)) }
 }
 
+/// A client connects, and asks once; where there is no directory, it does what the floor has to.
+fn cold_requests(results: &Results, directory: Directory) -> Verdict {
+    let work = Work::ColdStart(directory);
+    let bar = match directory {
+        Directory::Exists => format!("{}: 1 request", work.text()),
+        Directory::IsNew => format!("{}: as many requests as the floor at most", work.text()),
+    };
+    let requests = |name| {
+        let most = |work, what| {
+            let rows = results.rows.iter().filter(|row| (row.work, row.name) == (work, name));
+            rows.filter_map(|row| Some(row.costs.get(what)?.span(Cost::requests)?.1)).max()
+        };
+        Some(most(Work::Connecting, "connecting")? + most(Work::FirstGrant(directory), "grant")?)
+    };
+    let allowed = match directory {
+        Directory::Exists => Some(1),
+        Directory::IsNew => requests(Name::Floor),
+    };
+    match requests(Name::Fairlock).zip(allowed) {
+        Some((requests, most)) => {
+            Verdict { bar, figure: format!("{requests} of {most}"), outcome: met(requests <= most) }
+        }
+        None => not_measured(bar),
+    }
+}
+
 /// Each longer queue beside the shortest.
 fn drains(results: &Results) -> Vec<Verdict> {
     let rows = results.rows.iter().filter(|row| row.name == Name::Fairlock);
@@ -138,7 +184,7 @@ fn drains(results: &Results) -> Vec<Verdict> {
             Some(ratio) => Verdict { bar: bar("time of"), figure: figure(ratio), outcome: met(ratio <= most) },
             None => not_measured(bar("time of")),
         });
-        let bytes = |row: &crate::results::Row| {
+        let bytes = |row: &Row| {
             let bytes = row.costs.get("hand-over")?.first()?.bytes;
             Some(bytes as f64 / row.work.operations() as f64)
         };
@@ -154,12 +200,15 @@ fn drains(results: &Results) -> Vec<Verdict> {
 }
 
 /// What is counted is no measurement: it must be the same each time. Not so the events of a whole drain: where its
-/// waiters need several sessions, it depends on who came into which how many nodes are watched by two of them.
+/// waiters need several sessions, it depends on who came into which how many nodes are watched by two of them. And where
+/// some read and some write, it depends on who comes when.
 fn equal_counts(results: &Results) -> Verdict {
-    let bar = "fairlock's requests, and events but of a drain, are the same in every round".to_owned();
+    let bar = "fairlock's requests but of readers and writers, and events but of a drain, are the same in every round";
+    let bar = bar.to_owned();
     let mut figure = String::new();
     let mut kinds = 0;
-    for row in results.rows.iter().filter(|row| row.name == Name::Fairlock) {
+    let is_counted = |row: &&Row| row.name == Name::Fairlock && !matches!(row.work, Work::Mix { .. });
+    for row in results.rows.iter().filter(is_counted) {
         for (what, costs) in &row.costs {
             kinds += 1;
             let is_drain = matches!(row.work, Work::Drain { .. });
@@ -203,13 +252,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::contenders::Independent;
     use crate::results::Shot;
 
     const SLOW: Link = Link(10);
 
     fn add(results: &mut Results, work: Work, link: Link, name: Name, millis: &[u64]) {
         for millis in millis {
-            results.add(work, link, name, Shot { time: Duration::from_millis(*millis), costs: vec![] });
+            results.add(work, link, name, Shot::new(Duration::from_millis(*millis), vec![]));
         }
     }
 
@@ -241,8 +291,69 @@ mod tests {
     }
 
     #[test]
+    fn on_loopback_it_is_enough_not_to_be_slower_than_a_peer() {
+        let mut results = Results::default();
+        for link in [LOOPBACK, SLOW] {
+            add(&mut results, Work::Uncontended, link, Name::Fairlock, &[99]);
+            add(&mut results, Work::Uncontended, link, Name::Curator, &[100]);
+        }
+        assert_eq!(verdict_on(&results, "loopback: at most 1.00 x the best peer").1, Outcome::Met);
+        assert_eq!(verdict_on(&results, "10 ms each way: at most 0.70 x the best peer").1, Outcome::NotMet);
+    }
+
+    #[test]
+    fn readers_and_writers_are_compared_with_those_who_share_a_lock() {
+        let work = Work::Mix { tasks: 4, cycles: 5 };
+        let mut results = Results::default();
+        add(&mut results, work, SLOW, Name::Fairlock, &[51]);
+        assert_eq!(verdict_on(&results, "every tenth writes").1, Outcome::NotMeasured);
+        add(&mut results, work, SLOW, Name::Kazoo, &[50]);
+        assert_eq!(verdict_on(&results, "every tenth writes"), ("1.020".to_owned(), Outcome::NotMet));
+    }
+
+    #[test]
+    fn an_outage_is_compared_with_that_of_the_floor_in_the_same_election() {
+        let mut results = Results::default();
+        add(&mut results, Work::FailOver, LOOPBACK, Name::Floor, &[1_000, 3_000, 500]);
+        add(&mut results, Work::FailOver, LOOPBACK, Name::Fairlock, &[1_050, 3_100, 700]);
+        add(&mut results, Work::Doubt, LOOPBACK, Name::Fairlock, &[9_000]);
+        assert_eq!(verdict_on(&results, "the leader is killed"), ("1.050".to_owned(), Outcome::Met));
+    }
+
+    /// Connects without a request, and asks so often.
+    fn cold(results: &mut Results, name: Name, directory: Directory, link: Link, requests: u64) {
+        let cost = |writes| Cost { reads: 0, writes, events: 0, bytes: 1 };
+        let mut shot = Shot::new(Duration::from_millis(80), vec![]);
+        shot.parts = vec![
+            (Work::Connecting, Shot::new(Duration::ZERO, vec![("connecting", cost(0))])),
+            (Work::FirstGrant(directory), Shot::new(Duration::ZERO, vec![("grant", cost(requests))])),
+        ];
+        results.add(Work::ColdStart(directory), link, name, shot);
+    }
+
+    #[test]
+    fn a_cold_start_costs_one_request_and_the_directory() {
+        let new = Directory::IsNew;
+        let mut results = Results::default();
+        cold(&mut results, Name::Fairlock, Directory::Exists, LOOPBACK, 1);
+        cold(&mut results, Name::Fairlock, new, LOOPBACK, 4);
+        assert_eq!(verdict_on(&results, "directory exists: 1 request"), ("1 of 1".to_owned(), Outcome::Met));
+        assert_eq!(verdict_on(&results, "directory is new: as many").1, Outcome::NotMeasured);
+        cold(&mut results, Name::Floor, new, LOOPBACK, 4);
+        assert_eq!(verdict_on(&results, "directory is new: as many"), ("4 of 4".to_owned(), Outcome::Met));
+        // One more over one of the links is one too many.
+        cold(&mut results, Name::Fairlock, new, SLOW, 5);
+        assert_eq!(verdict_on(&results, "directory is new: as many"), ("5 of 4".to_owned(), Outcome::NotMet));
+        cold(&mut results, Name::Floor, new, SLOW, 4);
+        assert_eq!(
+            verdict_on(&results, "10 ms each way: at most 1.05 x the floor"),
+            ("1.000".to_owned(), Outcome::Met)
+        );
+    }
+
+    #[test]
     fn more_throughput_than_asked_for_is_enough() {
-        let work = Work::Independent { locks: 64 };
+        let work = Work::Independent(Independent { locks: 64, sessions: 8 });
         for (floor, met) in [(91, Outcome::Met), (120, Outcome::Met), (80, Outcome::NotMet)] {
             let mut results = Results::default();
             add(&mut results, work, LOOPBACK, Name::Fairlock, &[100]);
@@ -266,8 +377,7 @@ mod tests {
         let mut results = Results::default();
         for (reads, writes) in costs {
             let cost = Cost { reads: *reads, writes: *writes, events: 0, bytes: 1 };
-            let shot = Shot { time: Duration::ZERO, costs: vec![("try", cost)] };
-            results.add(Work::Attempt, LOOPBACK, Name::Fairlock, shot);
+            results.add(Work::Attempt, LOOPBACK, Name::Fairlock, Shot::new(Duration::ZERO, vec![("try", cost)]));
         }
         results
     }

@@ -23,14 +23,23 @@ fn the_quick_form_shows_everybody_and_counts_what_is_known() {
         for work in [
             "acquire and release, uncontended",
             "acquire and release, 4 locks at the same time",
-            "from connecting to the first grant",
+            "acquire and release, 4 locks at the same time over 2 sessions",
+            "connecting",
+            "the first grant, directory exists",
+            "the first grant, directory is new",
+            "from connecting to the first grant, directory exists",
+            "from connecting to the first grant, directory is new",
             "hand-over with 2 waiting",
             "a hand-over of a drain of 10",
             "a hand-over of a drain of 20",
+            "the leader is killed: until the next grant",
         ] {
             row(&shown, &[work, "loopback", who]);
         }
     }
+    // The floor holds nothing, and zookeeper-client's locks cannot be shared.
+    row(&shown, &["the leader is killed: a holder cannot rely on its lock", "loopback", "fairlock"]);
+    row(&shown, &["a cycle of 4 tasks on one lock, every tenth writes", "loopback", "fairlock"]);
     // Reads, writes, events.
     for (operation, who, counts) in [
         ("acquire", "floor", ["0", "1", "0"]),
@@ -39,6 +48,12 @@ fn the_quick_form_shows_everybody_and_counts_what_is_known() {
         ("release", "fairlock", ["0", "1", "0"]),
         ("try, while it is held", "fairlock", ["1", "0", "0"]),
         ("hand-over with 2 waiting, within one session", "fairlock", ["0", "1", "1"]),
+        ("connecting", "floor", ["0", "0", "0"]),
+        ("the first grant, directory exists", "floor", ["0", "1", "0"]),
+        // In vain, the directory, and again.
+        ("the first grant, directory is new", "floor", ["0", "3", "0"]),
+        ("connecting", "fairlock", ["0", "0", "0"]),
+        ("the first grant, directory exists", "fairlock", ["0", "1", "0"]),
         ("acquire", "zookeeper-client", ["1", "1", "0"]),
         ("hand-over with 2 waiting, within one session", "zookeeper-client", ["1", "1", "1"]),
     ] {
@@ -48,7 +63,8 @@ fn the_quick_form_shows_everybody_and_counts_what_is_known() {
     assert!(shown.contains("Nobody who was asked for."), "{shown}");
     for bar in [
         "try, while it is held: 1 read, no write",
-        "fairlock's requests, and events but of a drain, are the same in every round",
+        "from connecting to the first grant, directory exists: 1 request",
+        "fairlock's requests but of readers and writers, and events but of a drain, are the same in every round",
     ] {
         assert_eq!(row(&shown, &[bar]).last(), Some(&"MET"), "{shown}");
     }

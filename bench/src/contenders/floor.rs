@@ -4,6 +4,7 @@ use zookeeper_client as zk;
 
 use super::SESSION_TIMEOUT;
 use super::local::Session;
+use super::zookeeper_client::delete;
 use crate::error::Result;
 
 pub(super) struct Floor(zk::Client);
@@ -48,7 +49,11 @@ impl Session for Floor {
     }
 
     async fn release(&self, node: String) -> Result<()> {
-        Ok(self.0.delete(&node, None).await?)
+        delete(&self.0, &node).await
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.state().is_terminated()
     }
 
     async fn attempt(&self, _lock: &str) -> Result<Option<bool>> {

@@ -1,5 +1,6 @@
 //! Contenders that are libraries of this language: all that they have in common.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,13 +10,17 @@ use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Contender, PATIENCE};
+use super::endurance::Endurance;
+use super::{Contender, Independent, Outage, PATIENCE, writes};
 use crate::error::{Error, Result};
 
 /// One session of a library, and the locks of it.
 pub(super) trait Session: Sized + Send + Sync + 'static {
     /// What whoever holds a lock has of it.
     type Held: Send + 'static;
+
+    /// Whether a lock can be shared.
+    const SHARES: bool = false;
 
     fn connect(address: &str) -> impl Future<Output = Result<Self>> + Send;
 
@@ -26,7 +31,23 @@ pub(super) trait Session: Sized + Send + Sync + 'static {
         self.acquire(lock)
     }
 
+    /// Shares a lock, where that can be done.
+    fn share(&self, _lock: &str) -> impl Future<Output = Result<Self::Held>> + Send {
+        async { Err(Error::OutOfOrder("share")) }
+    }
+
+    /// In the end, also if connections break meanwhile.
     fn release(&self, held: Self::Held) -> impl Future<Output = Result<()>> + Send;
+
+    /// What whoever holds a lock is told of it; `None` if nothing would be told.
+    fn standing(&self, _held: &Self::Held) -> Option<Standing> {
+        None
+    }
+
+    /// Whether nothing can be acquired with it any more.
+    fn has_ended(&self) -> bool {
+        false
+    }
 
     /// Whether a lock that is held was taken; `None` where there is no trying.
     fn attempt(&self, lock: &str) -> impl Future<Output = Result<Option<bool>>> + Send;
@@ -35,18 +56,43 @@ pub(super) trait Session: Sized + Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// What a holder knows of what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Sure,
+    /// It may be so, or become so again.
+    InDoubt,
+    Lost,
+}
+
 /// A library as a contender.
 pub(super) struct Local<S: Session> {
     address: String,
     session: Arc<S>,
     held: Option<S::Held>,
     crowd: Option<Crowd<S>>,
+    /// Those that many locks are dealt out to, by their number.
+    dealt_to: Vec<Arc<S>>,
+    /// Locks that have been used over those.
+    used: HashSet<(String, usize)>,
+    newcomer: Option<(S, Option<S::Held>)>,
+    endurance: Option<Endurance>,
 }
 
 impl<S: Session> Local<S> {
     pub(super) async fn open(address: &str) -> Result<Self> {
         let session = Arc::new(S::connect(address).await?);
-        Ok(Self { address: address.to_owned(), session, held: None, crowd: None })
+        let dealt_to = vec![Arc::clone(&session)];
+        Ok(Self {
+            address: address.to_owned(),
+            session,
+            held: None,
+            crowd: None,
+            dealt_to,
+            used: HashSet::new(),
+            newcomer: None,
+            endurance: None,
+        })
     }
 
     fn crowd(&mut self, wanted: &'static str) -> Result<&mut Crowd<S>> {
@@ -203,42 +249,97 @@ impl<S: Session> Contender for Local<S> {
         Ok(())
     }
 
-    async fn independent(&mut self, lock: &str, locks: usize, cycles: usize) -> Result<Duration> {
-        let start = Arc::new(Barrier::new(locks + 1));
-        let mut tasks: JoinSet<Result<()>> = JoinSet::new();
-        for number in 0..locks {
-            let (session, start) = (Arc::clone(&self.session), Arc::clone(&start));
+    async fn independent(&mut self, lock: &str, of: Independent, cycles: usize) -> Result<Duration> {
+        while self.dealt_to.len() < of.sessions {
+            self.dealt_to.push(Arc::new(S::connect(&self.address).await?));
+        }
+        let is_new = self.used.insert((lock.to_owned(), of.sessions));
+        let start = Arc::new(Barrier::new(of.locks + 1));
+        let mut tasks = JoinSet::new();
+        for number in 0..of.locks {
+            let (session, start) = (Arc::clone(&self.dealt_to[number % of.sessions]), Arc::clone(&start));
             let lock = format!("{lock}/{number}");
             tasks.spawn(async move {
                 // The first one makes the directory.
-                let made = session.acquire(&lock).await;
-                let made = match made {
-                    Ok(held) => session.release(held).await,
-                    Err(error) => Err(error),
-                };
+                let made = if is_new { cycle(&*session, &lock).await } else { Ok(()) };
                 start.wait().await;
                 made?;
                 for _ in 0..cycles {
-                    session.release(session.acquire(&lock).await?).await?;
+                    cycle(&*session, &lock).await?;
                 }
                 Ok(())
             });
         }
-        start.wait().await;
-        let started = Instant::now();
-        while let Some(done) = tasks.join_next().await {
-            done.map_err(|error| Error::Peer(error.to_string()))??;
+        until_all_are_done(&start, tasks).await
+    }
+
+    async fn mix(&mut self, lock: &str, tasks: usize, cycles: usize) -> Result<Option<Duration>> {
+        if !S::SHARES {
+            return Ok(None);
         }
+        let start = Arc::new(Barrier::new(tasks + 1));
+        let mut running = JoinSet::new();
+        for task in 0..tasks {
+            let (session, start, lock) = (Arc::clone(&self.session), Arc::clone(&start), lock.to_owned());
+            running.spawn(async move {
+                start.wait().await;
+                for number in 0..cycles {
+                    if writes(task, tasks, number) {
+                        cycle(&*session, &lock).await?;
+                    } else {
+                        session.release(session.share(&lock).await?).await?;
+                    }
+                }
+                Ok(())
+            });
+        }
+        until_all_are_done(&start, running).await.map(Some)
+    }
+
+    async fn connect(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        let session = S::connect(&self.address).await?;
+        let took = started.elapsed();
+        self.newcomer = Some((session, None));
+        Ok(took)
+    }
+
+    async fn first_grant(&mut self, lock: &str) -> Result<Duration> {
+        let (session, held) = self.newcomer.as_mut().ok_or(Error::OutOfOrder("acquire with"))?;
+        let started = Instant::now();
+        *held = Some(session.acquire(lock).await?);
         Ok(started.elapsed())
     }
 
-    async fn cold_start(&mut self, lock: &str) -> Result<Duration> {
-        let started = Instant::now();
-        let session = S::connect(&self.address).await?;
-        let held = session.acquire(lock).await?;
-        let took = started.elapsed();
-        session.release(held).await?;
+    async fn disconnect(&mut self) -> Result<()> {
+        let (session, held) = self.newcomer.take().ok_or(Error::OutOfOrder("disconnect"))?;
+        if let Some(held) = held {
+            session.release(held).await?;
+        }
         session.close().await;
-        Ok(took)
+        Ok(())
     }
+
+    async fn endure(&mut self, lock: &str) -> Result<()> {
+        self.endurance = Some(Endurance::begin::<S>(&self.address, lock).await?);
+        Ok(())
+    }
+
+    async fn endured(&mut self) -> Result<Outage> {
+        self.endurance.take().ok_or(Error::OutOfOrder("end"))?.end().await
+    }
+}
+
+async fn cycle<S: Session>(session: &S, lock: &str) -> Result<()> {
+    session.release(session.acquire(lock).await?).await
+}
+
+/// Gives the start, and says how long it took from there.
+async fn until_all_are_done(start: &Barrier, mut tasks: JoinSet<Result<()>>) -> Result<Duration> {
+    start.wait().await;
+    let started = Instant::now();
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|error| Error::Peer(error.to_string()))??;
+    }
+    Ok(started.elapsed())
 }

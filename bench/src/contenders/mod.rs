@@ -1,6 +1,7 @@
 //! Who is measured: locks on ZooKeeper behind one trait, and the floor that none can be below.
 
 mod curator;
+mod endurance;
 mod fairlock;
 mod floor;
 mod kazoo;
@@ -93,11 +94,55 @@ pub(crate) trait Contender: Send {
     /// Closes the sessions of the crowd.
     async fn disperse(&mut self) -> Result<()>;
 
-    /// Takes and gives back so many locks at the same time, each so often; how long it took in all.
-    async fn independent(&mut self, lock: &str, locks: usize, cycles: usize) -> Result<Duration>;
+    /// Takes and gives back so many locks at the same time, each so often; how long it took in all. With more sessions than
+    /// one, those are opened for it, and the locks are dealt out to them.
+    async fn independent(&mut self, lock: &str, crowd: Independent, cycles: usize) -> Result<Duration>;
 
-    /// Opens a session and takes a lock that nobody has; then closes it, which does not count.
-    async fn cold_start(&mut self, lock: &str) -> Result<Duration>;
+    /// So many at the same time share a lock or take it alone, each so often; how long it took in all. `None` if it cannot
+    /// be shared.
+    async fn mix(&mut self, lock: &str, tasks: usize, cycles: usize) -> Result<Option<Duration>>;
+
+    /// Opens a session beside its own.
+    async fn connect(&mut self) -> Result<Duration>;
+
+    /// Takes a lock that nobody has with the session that it has just opened.
+    async fn first_grant(&mut self, lock: &str) -> Result<Duration>;
+
+    /// Gives back what was granted first, and closes the session.
+    async fn disconnect(&mut self) -> Result<()>;
+
+    /// Begins to take a lock and to give it back all the time, whatever happens, and to hold another one; returns once it
+    /// has been granted both.
+    async fn endure(&mut self, lock: &str) -> Result<()>;
+
+    /// Is granted once more, and ends what [`endure`](Self::endure) began.
+    async fn endured(&mut self) -> Result<Outage>;
+}
+
+/// So many locks over so many sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Independent {
+    pub(crate) locks: usize,
+    pub(crate) sessions: usize,
+}
+
+/// What somebody went through who takes locks all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outage {
+    /// The longest time between two grants.
+    pub(crate) between_grants: Duration,
+    /// How long the holder of a lock was told that it could not rely on it; `None` if it would not be told.
+    pub(crate) in_doubt: Option<Duration>,
+    /// How often it was told that the lock was lost, and took it anew.
+    pub(crate) losses: u32,
+}
+
+/// Between two cycles of one who endures: there is something else to do for the processors.
+const ENDURING_PAUSE: Duration = Duration::from_millis(5);
+
+/// Whether a task takes the lock alone the next time: every tenth time of all does.
+fn writes(task: usize, tasks: usize, cycle: usize) -> bool {
+    (cycle * tasks + task) % 10 == 9
 }
 
 /// Where contenders in other languages are found.

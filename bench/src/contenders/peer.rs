@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::{Contender, PATIENCE, SESSION_TIMEOUT};
+use super::{Contender, Independent, Outage, PATIENCE, SESSION_TIMEOUT};
 use crate::error::{Error, Result};
 
 /// What it is told.
@@ -21,8 +21,9 @@ struct Order<'a> {
     what: &'a str,
     address: &'a str,
     lock: &'a str,
-    /// Of waiters, or of locks.
+    /// Of waiters, of locks, or of those who share one.
     count: usize,
+    sessions: usize,
     cycles: usize,
     session_millis: u64,
 }
@@ -32,6 +33,10 @@ struct Order<'a> {
 struct Answer {
     #[serde(default)]
     nanos: u64,
+    #[serde(default)]
+    doubt_nanos: u64,
+    #[serde(default)]
+    losses: u32,
     error: Option<String>,
 }
 
@@ -57,6 +62,10 @@ impl Peer {
     }
 
     async fn tell(&mut self, order: Order<'_>) -> Result<Duration> {
+        Ok(Duration::from_nanos(self.ask(order).await?.nanos))
+    }
+
+    async fn ask(&mut self, order: Order<'_>) -> Result<Answer> {
         let mut line = serde_json::to_string(&order).map_err(|error| Error::Peer(error.to_string()))?;
         line.push('\n');
         self.orders.write_all(line.as_bytes()).await.map_err(Error::io("talk to another process"))?;
@@ -67,7 +76,7 @@ impl Peer {
         let answer: Answer =
             serde_json::from_str(&answer).map_err(|error| Error::Peer(format!("it said {answer:?}: {error}")))?;
         match answer.error {
-            None => Ok(Duration::from_nanos(answer.nanos)),
+            None => Ok(answer),
             Some(error) => Err(Error::Peer(error)),
         }
     }
@@ -107,12 +116,38 @@ impl Contender for Peer {
         self.tell(Order { what: "disperse", ..Order::default() }).await.map(drop)
     }
 
-    async fn independent(&mut self, lock: &str, locks: usize, cycles: usize) -> Result<Duration> {
-        self.tell(Order { what: "independent", lock, count: locks, cycles, ..Order::default() }).await
+    async fn independent(&mut self, lock: &str, of: Independent, cycles: usize) -> Result<Duration> {
+        let Independent { locks: count, sessions } = of;
+        self.tell(Order { what: "independent", lock, count, sessions, cycles, ..Order::default() }).await
     }
 
-    async fn cold_start(&mut self, lock: &str) -> Result<Duration> {
-        self.tell(Order { what: "cold_start", lock, ..Order::default() }).await
+    async fn mix(&mut self, lock: &str, tasks: usize, cycles: usize) -> Result<Option<Duration>> {
+        self.tell(Order { what: "mix", lock, count: tasks, cycles, ..Order::default() }).await.map(Some)
+    }
+
+    async fn connect(&mut self) -> Result<Duration> {
+        self.tell(Order { what: "connect", ..Order::default() }).await
+    }
+
+    async fn first_grant(&mut self, lock: &str) -> Result<Duration> {
+        self.tell(Order { what: "first_grant", lock, ..Order::default() }).await
+    }
+
+    async fn disconnect(&mut self) -> Result<()> {
+        self.tell(Order { what: "disconnect", ..Order::default() }).await.map(drop)
+    }
+
+    async fn endure(&mut self, lock: &str) -> Result<()> {
+        self.tell(Order { what: "endure", lock, ..Order::default() }).await.map(drop)
+    }
+
+    async fn endured(&mut self) -> Result<Outage> {
+        let answer = self.ask(Order { what: "endured", ..Order::default() }).await?;
+        Ok(Outage {
+            between_grants: Duration::from_nanos(answer.nanos),
+            in_doubt: Some(Duration::from_nanos(answer.doubt_nanos)),
+            losses: answer.losses,
+        })
     }
 }
 

@@ -5,11 +5,24 @@
 
 use zookeeper_client as zk;
 
-use super::SESSION_TIMEOUT;
-use super::local::Session;
+use super::local::{Session, Standing};
+use super::{ENDURING_PAUSE, SESSION_TIMEOUT};
 use crate::error::Result;
 
 pub(super) struct Client(zk::Client);
+
+/// Deletes a node in the end: a lost reply leaves open whether it was.
+pub(super) async fn delete(client: &zk::Client, node: &str) -> Result<()> {
+    let mut is_open = false;
+    loop {
+        match client.delete(node, None).await {
+            Err(zk::Error::ConnectionLoss) => is_open = true,
+            Err(zk::Error::NoNode) if is_open => return Ok(()),
+            deleted => return Ok(deleted?),
+        }
+        tokio::time::sleep(ENDURING_PAUSE).await;
+    }
+}
 
 impl Session for Client {
     type Held = String;
@@ -28,7 +41,20 @@ impl Session for Client {
     }
 
     async fn release(&self, node: String) -> Result<()> {
-        Ok(self.0.delete(&node, None).await?)
+        delete(&self.0, &node).await
+    }
+
+    /// It knows what its session knows, and no more.
+    fn standing(&self, _node: &String) -> Option<Standing> {
+        Some(match self.0.state() {
+            zk::SessionState::SyncConnected => Standing::Sure,
+            state if state.is_terminated() => Standing::Lost,
+            _ => Standing::InDoubt,
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.state().is_terminated()
     }
 
     async fn attempt(&self, _lock: &str) -> Result<Option<bool>> {

@@ -17,6 +17,7 @@ pub(crate) fn tables(results: &Results) -> String {
         ("Times", time_table(results)),
         ("Counts", count_table(results)),
         ("Missing", missing(results)),
+        ("Remarks", remarks(results)),
     ];
     let mut text = String::new();
     for (heading, body) in sections {
@@ -152,6 +153,11 @@ fn missing(results: &Results) -> String {
     if text.is_empty() { "Nobody who was asked for.\n".to_owned() } else { text }
 }
 
+fn remarks(results: &Results) -> String {
+    let lines: Vec<_> = results.remarks.iter().map(|remark| format!("* {}\n", remark.replace('\n', " "))).collect();
+    if lines.is_empty() { "None.\n".to_owned() } else { lines.concat() }
+}
+
 /// Three digits and a unit.
 fn time(seconds: f64) -> String {
     let (figure, unit) = match seconds {
@@ -196,7 +202,7 @@ mod tests {
     fn a_drain_is_shown_by_the_hand_over() {
         let mut results = Results::default();
         let cost = Cost { reads: 0, writes: 101, events: 100, bytes: 12_345 };
-        let shot = Shot { time: Duration::from_millis(1), costs: vec![("hand-over", cost)] };
+        let shot = Shot::new(Duration::from_millis(1), vec![("hand-over", cost)]);
         results.add(Work::Drain { waiters: 100 }, LOOPBACK, Name::Fairlock, shot);
         let counts = count_table(&results);
         assert!(counts.contains("| 0.0   | 1.0    | 1.0    | 123.5 |"), "{counts}");

@@ -133,7 +133,7 @@ mod tests {
         let mut results = Results::default();
         for waiters in [100, 1_000] {
             for name in [Name::Fairlock, Name::Kazoo] {
-                let shot = Shot { time: Duration::from_micros(waiters as u64), costs: vec![] };
+                let shot = Shot::new(Duration::from_micros(waiters as u64), vec![]);
                 results.add(Work::Drain { waiters }, LOOPBACK, name, shot);
             }
         }

@@ -11,7 +11,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
         entrant.settle(LOOPBACK, QUIET).await;
         let (time, cost) = entrant.counted(LOOPBACK, async |contender| contender.attempt(&lock).await).await?;
         entrant.contender.release().await?;
-        Ok(time.map(|time| Shot { time, costs: vec![("try", cost)] }))
+        Ok(time.map(|time| Shot::new(time, vec![("try", cost)])))
     };
     stage.rounds((Work::Attempt, LOOPBACK), plan.crowd_rounds, true, results, shoot).await;
 }

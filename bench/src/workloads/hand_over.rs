@@ -31,7 +31,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
                     entrant.settle(link, ENTERED).await;
                 }
                 entrant.contender.disperse().await?;
-                Ok(Some(Shot { time: median_time(&times).unwrap_or_default(), costs }))
+                Ok(Some(Shot::new(median_time(&times).unwrap_or_default(), costs)))
             };
             stage.rounds((Work::HandOver { waiters }, link), plan.crowd_rounds, waiters < 100, results, shoot).await;
         }

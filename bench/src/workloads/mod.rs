@@ -3,21 +3,29 @@
 mod attempt;
 mod cold_start;
 mod drain;
+mod fail_over;
 pub(crate) mod hand_over;
 mod independent;
+mod mix;
 mod uncontended;
 
+use crate::contenders::Places;
 use crate::plan::Plan;
 use crate::results::Results;
 use crate::stage::Stage;
 
 /// All of it.
-pub(crate) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
+pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
     uncontended::run(stage, plan, results).await;
     independent::run(stage, plan, results).await;
     attempt::run(stage, plan, results).await;
     cold_start::run(stage, plan, results).await;
     hand_over::run(stage, plan, results).await;
+    mix::run(stage, plan, results).await;
     drain::run(stage, plan, results).await;
+    if let Err(error) = fail_over::run(places, plan, results).await {
+        eprintln!("killing leaders came to no end: {error}");
+        results.remarks.push(format!("killing leaders came to no end: {error}"));
+    }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
             let (_, acquire) = entrant.counted_so_far(async |contender| contender.acquire(&lock).await).await?;
             let (_, release) = entrant.counted(link, async |contender| contender.release().await).await?;
             let time = median_time(&times).unwrap_or_default();
-            Ok(Some(Shot { time, costs: vec![("acquire", acquire), ("release", release)] }))
+            Ok(Some(Shot::new(time, vec![("acquire", acquire), ("release", release)])))
         };
         stage.rounds((Work::Uncontended, link), plan.rounds, true, results, shoot).await;
     }

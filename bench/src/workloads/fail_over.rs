@@ -1,0 +1,104 @@
+//! The leader of three servers is killed while locks are taken and given back.
+//!
+//! All contenders go through the same election, at the same time: how long that takes differs from one to the next more than
+//! they do. The floor shows when creating and deleting works again.
+
+use std::time::{Duration, Instant};
+
+use fairlock_testcontainers::Ensemble;
+use tokio::time::timeout;
+
+use crate::contenders::{self, Contender, Name, Outage, Places};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::results::{LOOPBACK, Results, Shot, Work};
+
+/// The servers grant no longer one.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// For an election, and sessions that have to be opened anew.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ON_ZOOKEEPER: [Name; 5] = [Name::Floor, Name::Fairlock, Name::ZookeeperClient, Name::Kazoo, Name::Curator];
+
+struct Entrant {
+    name: Name,
+    contender: Box<dyn Contender>,
+}
+
+pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results) -> Result<()> {
+    if plan.kills == 0 {
+        return Ok(());
+    }
+    let started = Instant::now();
+    let ensemble = Ensemble::builder().max_session_timeout(SESSION_TIMEOUT).start().await?;
+    let mut entrants = Vec::new();
+    for name in plan.contenders.iter().copied().filter(|name| ON_ZOOKEEPER.contains(name)) {
+        match contenders::open(name, &ensemble.connect_string(), places).await {
+            Ok(contender) => entrants.push(Entrant { name, contender }),
+            // Who cannot be had at all is told as missing already.
+            Err(_) if results.missing.iter().any(|(missing, _)| *missing == name) => {}
+            Err(error) => leave_out(name, &error, results),
+        }
+    }
+    for kill in 0..plan.kills {
+        let lock = format!("/fail-over/{kill}");
+        let mut beginning = Vec::new();
+        for entrant in &mut entrants {
+            let lock = format!("{lock}/{}", entrant.name.text());
+            beginning.push(within_patience(entrant.contender.endure(&lock)).await);
+        }
+        retire(&mut entrants, &mut beginning, results);
+        let leader = &ensemble.servers()[ensemble.leader().await?];
+        leader.kill().await?;
+        ensemble.wait_until_serving().await?;
+        let mut outages = Vec::new();
+        for entrant in &mut entrants {
+            outages.push(within_patience(entrant.contender.endured()).await);
+        }
+        for (entrant, outage) in entrants.iter().zip(&outages) {
+            if let Ok(outage) = outage {
+                add(entrant.name, outage, results);
+            }
+        }
+        retire(&mut entrants, &mut outages, results);
+        leader.start_again().await?;
+        ensemble.wait_until_serving().await?;
+    }
+    eprintln!("{} ({} kills): {:.1} s", Work::FailOver.text(), plan.kills, started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn add(name: Name, outage: &Outage, results: &mut Results) {
+    results.add(Work::FailOver, LOOPBACK, name, Shot::new(outage.between_grants, vec![]));
+    if let Some(in_doubt) = outage.in_doubt {
+        results.add(Work::Doubt, LOOPBACK, name, Shot::new(in_doubt, vec![]));
+    }
+    if outage.losses > 0 {
+        let losses = outage.losses;
+        results
+            .remarks
+            .push(format!("{}: a lock was told lost {losses} times while a leader was replaced", name.text()));
+    }
+}
+
+async fn within_patience<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(Error::Late("being granted a lock after a leader was killed")))
+}
+
+/// Goes on without those who failed.
+fn retire<T>(entrants: &mut Vec<Entrant>, outcomes: &mut [Result<T>], results: &mut Results) {
+    let mut outcomes = outcomes.iter();
+    entrants.retain(|entrant| match outcomes.next() {
+        Some(Err(error)) => {
+            leave_out(entrant.name, error, results);
+            false
+        }
+        _ => true,
+    });
+}
+
+fn leave_out(name: Name, error: &Error, results: &mut Results) {
+    eprintln!("{} is MISSING where a leader is killed: {error}", name.text());
+    results.missing.push((name, format!("gave up where a leader is killed: {error}")));
+}
