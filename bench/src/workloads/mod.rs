@@ -11,13 +11,22 @@ use crate::plan::Plan;
 use crate::results::Results;
 use crate::stage::Stage;
 
-/// All of it.
+/// All of it, on one server.
 pub(crate) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
     uncontended::run(stage, plan, results).await;
     independent::run(stage, plan, results).await;
     attempt::run(stage, plan, results).await;
     cold_start::run(stage, plan, results).await;
+    hand_over::run(stage, plan, results).await;
+    drain::run(stage, plan, results).await;
+}
+
+/// What an ensemble makes a difference to.
+pub(crate) async fn run_on_three(stage: &mut Stage, plan: &Plan, results: &mut Results) {
+    uncontended::warm_up(stage, plan).await;
+    uncontended::run(stage, plan, results).await;
+    independent::run(stage, plan, results).await;
     hand_over::run(stage, plan, results).await;
     drain::run(stage, plan, results).await;
 }
