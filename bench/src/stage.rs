@@ -21,6 +21,9 @@ pub(crate) const QUIET: Duration = Duration::from_millis(80);
 /// The same for one who has just come, and watches what it waits for.
 const ENTERED: Duration = Duration::from_millis(30);
 
+/// How long those who are in a queue may take to look at what they wait for.
+const WATCHING: Duration = Duration::from_secs(5);
+
 /// How long a crowd may take to gather.
 const GATHERING: Duration = Duration::from_secs(300);
 
@@ -170,7 +173,7 @@ impl Entrant {
         let before = self.way.passed().looks();
         self.contender.gather(&lock, waiters).await?;
         self.in_queue(&lock, waiters + 1, observer).await?;
-        self.watch(before + waiters as u64).await?;
+        self.watch(before + waiters as u64).await;
         // The more there are, the longer may one of them be without a processor.
         self.settle(link, QUIET + Duration::from_micros(300) * u32::try_from(waiters).unwrap_or(u32::MAX)).await;
         self.way.set_delay(link.delay());
@@ -182,7 +185,7 @@ impl Entrant {
         let before = self.way.passed().looks();
         self.contender.join().await?;
         self.in_queue(lock, count, observer).await?;
-        self.watch(before + 1).await?;
+        self.watch(before + 1).await;
         self.settle(link, ENTERED).await;
         Ok(())
     }
@@ -208,15 +211,13 @@ impl Entrant {
 
     /// Waits until single nodes were looked at so often: whoever comes into a queue looks last at the node that it
     /// waits for, and until then it is not ready, however quiet it may be meanwhile.
-    async fn watch(&self, looks: u64) -> Result<()> {
-        let deadline = Instant::now() + GATHERING;
-        while self.name.is_on_zookeeper() && self.way.passed().looks() < looks {
-            if Instant::now() > deadline {
-                return Err(Error::Late("watching what is waited for"));
-            }
+    ///
+    /// Not for ever: a client may spare looks, and is ready without them.
+    async fn watch(&self, looks: u64) {
+        let deadline = Instant::now() + WATCHING;
+        while self.name.is_on_zookeeper() && self.way.passed().looks() < looks && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(())
     }
 
     /// Waits until all is answered and nothing has passed for a while, or only for that while if something always passes.
