@@ -17,8 +17,16 @@ const LONG_WITH_REASON: [(&str, &str); 1] =
     [("cli/src/demo/picture.rs", "one picture; its parts are drawn around each other")];
 
 /// The crates' sources; tests and examples have fewer rules.
-const SOURCES: [&str; 7] =
-    ["src/", "bench/src/", "cli/src/", "evidence/", "examples/task_dispatch/src/", "testcontainers/src/", "xtask/src/"];
+const SOURCES: [&str; 8] = [
+    "src/",
+    "bench/peers/others/src/",
+    "bench/src/",
+    "cli/src/",
+    "evidence/",
+    "examples/task_dispatch/src/",
+    "testcontainers/src/",
+    "xtask/src/",
+];
 
 /// What the protocol's core must not know, so that every run of it can be repeated.
 const IMPURE: [(&str, &str); 6] = [

@@ -1,4 +1,4 @@
-//! `benchmarks`: measures fairlock beside other locks on ZooKeeper, all on one server and in turn, and says whether it
+//! `benchmarks`: measures fairlock beside other locks, all on the same servers and in turn, and says whether it
 //! reaches what it is meant to. `cargo xtask bench` builds and runs it.
 //!
 //! Counts are exact: a proxy in front of each contender sees every frame. Times are of the machine it runs on; what can be
@@ -8,13 +8,17 @@
 
 mod contenders;
 mod cost;
+mod debian;
 mod error;
 mod plan;
+mod relay;
 mod report;
 mod results;
+mod servers;
 mod stage;
 mod statistics;
 mod verdict;
+mod way;
 mod workloads;
 
 use std::io::{ErrorKind, Write as _};
@@ -23,7 +27,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use fairlock_testcontainers::Server;
 
 use crate::contenders::Places;
 use crate::error::{Error, Result};
@@ -57,30 +60,27 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let places = Places { workshop: &workshop, curator_jars: arguments.curator_jars.as_deref() };
     let mut results = Results::default();
     let mut stage = Stage::set(&plan, &places, &mut results).await?;
-    eprintln!("ZooKeeper runs {}", stage.server.runtime());
     workloads::run(&mut stage, &places, &plan, &mut results).await;
+    let rounds = format!("{} rounds of what is quick, {} of what has a crowd", plan.rounds, plan.crowd_rounds);
+    if !arguments.quick && !arguments.no_ensemble {
+        let plan = plan.on_three(stage.entrants.iter().map(|entrant| entrant.name));
+        // The one server would take processors from the three.
+        drop(stage);
+        let mut stage = Stage::set(&plan, &places, &mut results).await?;
+        workloads::run_on_three(&mut stage, &plan, &mut results).await;
+    }
     print(&report::tables(&results))?;
     if arguments.write {
         let circumstances = format!(
-            "Seen in one run of {:.0} minutes, {} rounds of what is quick, {} of what has a crowd. ZooKeeper {} ({}), on the \
-             machine that everything else runs on. Processors: {}. Load average of the machine before: {load}.\n",
+            "Seen in one run of {:.0} minutes, {rounds}, on the machine that everything else runs on. Servers: {}. Processors: {}. \
+             Load average of the machine before: {load}.\n",
             started.elapsed().as_secs_f64() / 60.0,
-            plan.rounds,
-            plan.crowd_rounds,
-            version(&stage.server).await,
-            stage.server.runtime(),
+            results.servers.join("; "),
             std::thread::available_parallelism().map_or("unknown".to_owned(), |count| count.to_string()),
         );
         report::write(&results, &circumstances, docs)?;
     }
     Ok(())
-}
-
-/// As the server says it: `3.8.0`.
-async fn version(server: &Server) -> String {
-    let said = server.four_letter("srvr").await.unwrap_or_default();
-    let version = said.lines().find_map(|line| line.strip_prefix("Zookeeper version: "));
-    version.and_then(|version| version.split(['-', ',']).next()).unwrap_or("of an unknown version").to_owned()
 }
 
 /// How busy the machine has been, by its own account.

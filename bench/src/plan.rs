@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::contenders::{Independent, Name};
-use crate::results::{LINKS, LOOPBACK, Link};
+use crate::results::{LINKS, LOOPBACK, Link, Servers};
 
-/// Measures fairlock beside other locks on ZooKeeper, in turn, on one server that it starts.
+/// Measures fairlock beside other locks, in turn, on servers that it starts: first one, then an ensemble of three.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub(crate) struct Arguments {
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Only these contenders
     #[arg(long, value_delimiter = ',')]
     pub(crate) contenders: Vec<Name>,
+    /// Leave out the ensemble of three servers
+    #[arg(long)]
+    pub(crate) no_ensemble: bool,
     /// A folder with the jars of Curator and what they need, if they are not installed
     #[arg(long)]
     pub(crate) curator_jars: Option<PathBuf>,
@@ -34,6 +37,7 @@ pub(crate) struct Arguments {
 /// What is measured, how often and where.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) servers: Servers,
     pub(crate) contenders: Vec<Name>,
     pub(crate) links: Vec<Link>,
     /// Of what is quick, and of what has a crowd.
@@ -69,6 +73,7 @@ impl Arguments {
         let rounds = |usual| self.rounds.map_or(usual, |rounds| rounds as usize);
         if self.quick {
             return Plan {
+                servers: Servers::One,
                 contenders,
                 links: vec![LOOPBACK],
                 rounds: rounds(3),
@@ -86,6 +91,7 @@ impl Arguments {
         }
         let independent = |locks| [1, 8].map(|sessions| Independent { locks, sessions });
         Plan {
+            servers: Servers::One,
             contenders,
             links: LINKS.to_vec(),
             rounds: rounds(15),
@@ -99,6 +105,24 @@ impl Arguments {
             mix: (32, 5),
             kills: rounds(7),
             warm_up: 3_000,
+        }
+    }
+}
+
+impl Plan {
+    /// The part of it that is also done on three servers, of those contenders that have got so far. Redis has no
+    /// servers that agree on who holds a lock.
+    pub(crate) fn on_three(self, contenders: impl Iterator<Item = Name>) -> Self {
+        Self {
+            servers: Servers::Three,
+            contenders: contenders.filter(|name| *name != Name::Redis).collect(),
+            links: vec![Link { servers: Servers::Three, delay_millis: 0 }],
+            waiters: vec![64],
+            drains: vec![1_000],
+            large_drains: vec![],
+            independent: vec![Independent { locks: 64, sessions: 1 }],
+            kills: 0,
+            ..self
         }
     }
 }

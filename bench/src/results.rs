@@ -7,22 +7,55 @@ use crate::contenders::{Independent, Name};
 use crate::cost::{Cost, Costs};
 use crate::statistics::Rounds;
 
-/// How long everything takes each way, in milliseconds.
+/// How many servers there are; a contender is connected to one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Link(pub(crate) u64);
+pub(crate) enum Servers {
+    One,
+    /// They elect a leader, and contenders are connected to another.
+    Three,
+}
 
-pub(crate) const LOOPBACK: Link = Link(0);
-pub(crate) const LINKS: [Link; 3] = [LOOPBACK, Link(1), Link(10)];
+impl Servers {
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+        }
+    }
+}
+
+/// What is at the other end, and how long everything takes each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Link {
+    pub(crate) servers: Servers,
+    pub(crate) delay_millis: u64,
+}
+
+pub(crate) const LOOPBACK: Link = Link::to_one(0);
+pub(crate) const LINKS: [Link; 3] = [LOOPBACK, Link::to_one(1), Link::to_one(10)];
 
 impl Link {
+    pub(crate) const fn to_one(delay_millis: u64) -> Self {
+        Self { servers: Servers::One, delay_millis }
+    }
+
     pub(crate) fn delay(self) -> Duration {
-        Duration::from_millis(self.0)
+        Duration::from_millis(self.delay_millis)
+    }
+
+    /// Whether round trips outweigh everything else.
+    pub(crate) fn is_slow(self) -> bool {
+        self.delay_millis > 0
     }
 
     pub(crate) fn text(self) -> String {
-        match self {
-            LOOPBACK => "loopback".to_owned(),
-            Self(millis) => format!("{millis} ms each way"),
+        let delay = match self.delay_millis {
+            0 => "loopback".to_owned(),
+            millis => format!("{millis} ms each way"),
+        };
+        match self.servers {
+            Servers::One => delay,
+            Servers::Three => format!("three servers, {delay}"),
         }
     }
 }
@@ -130,6 +163,8 @@ pub(crate) struct Row {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
+    /// What ran to be measured on, as text.
+    pub(crate) servers: Vec<String>,
     /// Who was not measured, or not to the end, and why.
     pub(crate) missing: Vec<(Name, String)>,
     /// What no figure shows.
@@ -157,7 +192,7 @@ impl Results {
         self.rows.iter().find(|row| (row.work, row.link, row.name) == (work, link, name))
     }
 
-    /// The other lock that was the quickest at it.
+    /// The other lock on ZooKeeper that was the quickest at it.
     pub(crate) fn best_peer(&self, work: Work, link: Link) -> Option<&Row> {
         let peers = self.rows.iter().filter(|row| (row.work, row.link) == (work, link) && row.name.is_peer());
         peers.min_by(|a, b| a.times.median().partial_cmp(&b.times.median()).unwrap_or(std::cmp::Ordering::Equal))

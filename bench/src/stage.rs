@@ -1,20 +1,28 @@
-//! Where it takes place: one server, and a proxy in front of each contender that counts and delays.
+//! Where it takes place: servers, and in front of each contender something that counts and delays.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use fairlock_testcontainers::{Proxy, Server};
+use fairlock_testcontainers::{Ensemble, Server};
 use zookeeper_client as zk;
 
 use crate::contenders::{self, Contender, Name, Places};
 use crate::cost::Cost;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::results::{Link, Results, Shot, Work};
+use crate::results::{Link, Results, Servers, Shot, Work};
+use crate::servers::{self, Running};
+use crate::way::Way;
 
 /// How long nothing may have passed a proxy before what goes on there counts as over. A session of fairlock watches
 /// the node of a lock that it has held for 50 ms.
 pub(crate) const QUIET: Duration = Duration::from_millis(80);
+
+/// The same for one who has just come, and watches what it waits for.
+const ENTERED: Duration = Duration::from_millis(30);
+
+/// How long those who are in a queue may take to look at what they wait for.
+const WATCHING: Duration = Duration::from_secs(5);
 
 /// How long a crowd may take to gather.
 const GATHERING: Duration = Duration::from_secs(300);
@@ -22,16 +30,24 @@ const GATHERING: Duration = Duration::from_secs(300);
 pub(crate) struct Stage {
     pub(crate) entrants: Vec<Entrant>,
     observer: Observer,
+    servers: Servers,
     /// Last, so that it ends last.
-    pub(crate) server: Server,
+    _zookeeper: ZooKeeper,
 }
 
-/// A contender with its own link to the server.
+enum ZooKeeper {
+    One { _server: Server },
+    Three { _ensemble: Box<Ensemble> },
+}
+
+/// A contender with its own way to a server.
 pub(crate) struct Entrant {
     pub(crate) name: Name,
     pub(crate) contender: Box<dyn Contender>,
-    proxy: Proxy,
+    way: Way,
     locks: Cell<u32>,
+    /// Its own servers, if it is not on ZooKeeper; they end after it.
+    _servers: Option<Running>,
 }
 
 /// Sees the queues from beside the links.
@@ -39,25 +55,26 @@ pub(crate) struct Observer(zk::Client);
 
 impl Stage {
     pub(crate) async fn set(plan: &Plan, places: &Places<'_>, results: &mut Results) -> Result<Self> {
-        let server = Server::builder()
-            .max_session_timeout(Duration::from_secs(2 * 60 * 60))
-            // An empty queue that the server removes in the middle of a measurement would have to be made again.
-            .jvm_flag("-Dznode.container.checkIntervalMs=86400000")
-            .start()
-            .await?;
-        let observer = Observer(zk::Client::connect(&server.address()).await?);
+        let (zookeeper, address, told) = zookeeper(plan.servers).await?;
+        eprintln!("{told}");
+        results.servers.push(told);
+        let observer = Observer(zk::Client::connect(&address).await?);
         let mut entrants = Vec::new();
         for name in &plan.contenders {
-            let proxy = Proxy::start(server.address()).await?;
-            match contenders::open(*name, &proxy.address(), places).await {
-                Ok(contender) => entrants.push(Entrant { name: *name, contender, proxy, locks: Cell::new(0) }),
+            match Entrant::open(*name, plan.servers, &address, places, results).await {
+                Ok(entrant) => entrants.push(entrant),
                 Err(error) => {
                     eprintln!("{} is MISSING: {error}", name.text());
                     results.missing.push((*name, error.to_string()));
                 }
             }
         }
-        Ok(Self { entrants, observer, server })
+        Ok(Self { entrants, observer, servers: plan.servers, _zookeeper: zookeeper })
+    }
+
+    /// The quickest link there is here.
+    pub(crate) fn loopback(&self) -> Link {
+        Link { servers: self.servers, delay_millis: 0 }
     }
 
     /// Takes one figure of each contender in turn, again and again. The first round is none if there is a warm-up.
@@ -74,9 +91,9 @@ impl Stage {
         for round in 0..rounds + usize::from(warm_up) {
             let mut failed = Vec::new();
             for entrant in &mut self.entrants {
-                entrant.proxy.set_delay(link.delay());
+                entrant.way.set_delay(link.delay());
                 let shot = shoot(entrant, &self.observer).await;
-                entrant.proxy.set_delay(Duration::ZERO);
+                entrant.way.set_delay(Duration::ZERO);
                 match shot {
                     Ok(Some(shot)) if round > 0 || !warm_up => results.add(work, link, entrant.name, shot),
                     Ok(_) => {}
@@ -94,6 +111,26 @@ impl Stage {
 }
 
 impl Entrant {
+    async fn open(
+        name: Name,
+        servers: Servers,
+        zookeeper: &str,
+        places: &Places<'_>,
+        results: &mut Results,
+    ) -> Result<Self> {
+        let own = servers::start(name.system(), servers, places.workshop).await?;
+        let way = match &own {
+            None => Way::to_zookeeper(zookeeper.to_owned()).await?,
+            Some(own) => {
+                eprintln!("{}", own.told);
+                Way::to_another(own.address.clone()).await?
+            }
+        };
+        let contender = contenders::open(name, &way.address(), places).await?;
+        results.servers.extend(own.iter().map(|own| own.told.clone()));
+        Ok(Self { name, contender, way, locks: Cell::new(0), _servers: own })
+    }
+
     /// A lock that nobody has used.
     pub(crate) fn unused_lock(&self) -> String {
         self.locks.set(self.locks.get() + 1);
@@ -111,10 +148,12 @@ impl Entrant {
         link: Link,
         work: impl AsyncFnOnce(&mut Box<dyn Contender>) -> Result<T>,
     ) -> Result<(T, Cost)> {
-        let before = self.proxy.counts();
+        let before = self.way.passed();
         let done = work(&mut self.contender).await?;
-        self.settle(link, Duration::from_millis(10)).await;
-        Ok((done, (self.proxy.counts() - before).into()))
+        if !self.name.polls() {
+            self.settle(link, Duration::from_millis(10)).await;
+        }
+        Ok((done, self.way.passed().since(before)))
     }
 
     /// What passes the proxy until the work is done, and not what comes after it.
@@ -122,58 +161,120 @@ impl Entrant {
         &mut self,
         work: impl AsyncFnOnce(&mut Box<dyn Contender>) -> Result<T>,
     ) -> Result<(T, Cost)> {
-        let before = self.proxy.counts();
+        let before = self.way.passed();
         let done = work(&mut self.contender).await?;
-        Ok((done, (self.proxy.counts() - before).into()))
+        Ok((done, self.way.passed().since(before)))
     }
 
     /// The crowd of a new lock, all of it in the queue and quiet. It gathers without delay.
     pub(crate) async fn gather(&mut self, link: Link, waiters: usize, observer: &Observer) -> Result<String> {
         let lock = self.unused_lock();
-        self.proxy.set_delay(Duration::ZERO);
+        self.way.set_delay(Duration::ZERO);
+        let before = self.way.passed().looks();
         self.contender.gather(&lock, waiters).await?;
         self.in_queue(&lock, waiters + 1, observer).await?;
+        self.watch(before + waiters as u64).await;
         // The more there are, the longer may one of them be without a processor.
         self.settle(link, QUIET + Duration::from_micros(300) * u32::try_from(waiters).unwrap_or(u32::MAX)).await;
-        self.proxy.set_delay(link.delay());
+        self.way.set_delay(link.delay());
         Ok(lock)
     }
 
+    /// One more joins the crowd, and is in the queue and quiet: so many have the lock or wait then.
+    pub(crate) async fn join(&mut self, link: Link, lock: &str, count: usize, observer: &Observer) -> Result<()> {
+        let before = self.way.passed().looks();
+        self.contender.join().await?;
+        self.in_queue(lock, count, observer).await?;
+        self.watch(before + 1).await;
+        self.settle(link, ENTERED).await;
+        Ok(())
+    }
+
     /// Waits until so many are in the queue.
-    pub(crate) async fn in_queue(&self, lock: &str, count: usize, observer: &Observer) -> Result<()> {
+    pub(crate) async fn in_queue(&mut self, lock: &str, count: usize, observer: &Observer) -> Result<()> {
         let queue = self.name.queue(lock);
         let deadline = Instant::now() + GATHERING;
-        while observer.children(&queue).await? != count {
+        loop {
+            let queued = match self.name.is_on_zookeeper() {
+                true => observer.children(&queue).await?,
+                false => self.contender.queued().await?,
+            };
+            if queued == count {
+                return Ok(());
+            }
             if Instant::now() > deadline {
                 return Err(Error::Late("gathering a crowd"));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(())
     }
 
+    /// How many there are, as far as can be seen.
     pub(crate) fn connections(&self) -> usize {
-        self.proxy.connections()
+        self.way.connections()
     }
 
     /// Waits until so many connections are left: some end a while after their client is dropped.
     pub(crate) async fn disconnected(&self, left: usize) -> Result<()> {
-        let disconnected = self.proxy.wait_for_connections(|open| open <= left);
+        let disconnected = self.way.wait_for_connections(left);
         tokio::time::timeout(GATHERING, disconnected).await.map_err(|_| Error::Late("closing a connection"))
     }
 
-    /// Waits until all is answered and nothing has passed for a while.
+    /// Waits until single nodes were looked at so often: whoever comes into a queue looks last at the node that it
+    /// waits for, and until then it is not ready, however quiet it may be meanwhile.
+    ///
+    /// Not for ever: a client may spare looks, and is ready without them.
+    async fn watch(&self, looks: u64) {
+        let deadline = Instant::now() + WATCHING;
+        while self.name.is_on_zookeeper() && self.way.passed().looks() < looks && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until all is answered and nothing has passed for a while, or only for that while if something always passes.
     pub(crate) async fn settle(&self, link: Link, at_least: Duration) {
         let quiet = at_least.max(link.delay() * 3);
         loop {
-            let before = self.proxy.counts();
+            let before = self.way.passed();
             tokio::time::sleep(quiet).await;
-            let after = self.proxy.counts();
-            if before == after && after.requests() == after.replies() {
+            if self.name.polls() || before == self.way.passed() && self.way.is_idle() {
                 return;
             }
         }
     }
+}
+
+/// ZooKeeper's servers, the address of the one that contenders connect to, and what runs, for people.
+async fn zookeeper(servers: Servers) -> Result<(ZooKeeper, String, String)> {
+    const SESSIONS: Duration = Duration::from_secs(2 * 60 * 60);
+    // An empty queue that the server removes in the middle of a measurement would have to be made again.
+    const KEEP_EMPTY: &str = "-Dznode.container.checkIntervalMs=86400000";
+    match servers {
+        Servers::One => {
+            let server = Server::builder().max_session_timeout(SESSIONS).jvm_flag(KEEP_EMPTY).start().await?;
+            let told = format!("ZooKeeper {} ({})", version(&server).await, server.runtime());
+            let address = server.address();
+            Ok((ZooKeeper::One { _server: server }, address, told))
+        }
+        Servers::Three => {
+            let ensemble = Ensemble::builder().max_session_timeout(SESSIONS).jvm_flag(KEEP_EMPTY).start().await?;
+            let leader = ensemble.leader().await?;
+            let followers = ensemble.servers().iter().enumerate().filter(|(number, _)| *number != leader);
+            let (number, follower) = followers.into_iter().next().ok_or(Error::OutOfOrder("follow"))?;
+            let (number, leader, address) = (number + 1, leader + 1, follower.address());
+            let told = format!(
+                "three servers of ZooKeeper, contenders through number {number}, which follows number {leader}"
+            );
+            Ok((ZooKeeper::Three { _ensemble: Box::new(ensemble) }, address, told))
+        }
+    }
+}
+
+/// As the server says it: `3.8.0`.
+async fn version(server: &Server) -> String {
+    let said = server.four_letter("srvr").await.unwrap_or_default();
+    let version = said.lines().find_map(|line| line.strip_prefix("Zookeeper version: "));
+    version.and_then(|version| version.split(['-', ',']).next()).unwrap_or("of an unknown version").to_owned()
 }
 
 impl Observer {

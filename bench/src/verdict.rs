@@ -57,16 +57,16 @@ pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
     for (work, link) in results.headings() {
         match work {
             Work::Uncontended => {
-                if link == LOOPBACK {
-                    verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER_ON_LOOPBACK));
-                } else {
+                if link.is_slow() {
                     verdicts.push(at_most(results, work, link, Beside::Floor, UNCONTENDED_TO_FLOOR));
                     verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER));
+                } else {
+                    verdicts.push(at_most(results, work, link, Beside::BestPeer, UNCONTENDED_TO_PEER_ON_LOOPBACK));
                 }
             }
             Work::HandOver { .. } => {
                 verdicts.push(at_most(results, work, link, Beside::Floor, HAND_OVER_TO_FLOOR));
-                if link != LOOPBACK {
+                if link.is_slow() {
                     verdicts.push(at_most(results, work, link, Beside::BestPeer, HAND_OVER_TO_PEER));
                 }
             }
@@ -166,7 +166,7 @@ fn cold_requests(results: &Results, directory: Directory) -> Verdict {
 
 /// Each longer queue beside the shortest.
 fn drains(results: &Results) -> Vec<Verdict> {
-    let rows = results.rows.iter().filter(|row| row.name == Name::Fairlock);
+    let rows = results.rows.iter().filter(|row| row.name == Name::Fairlock && row.link == LOOPBACK);
     let mut drains: Vec<_> = rows
         .filter_map(|row| match row.work {
             Work::Drain { waiters } => Some((waiters, row)),
@@ -253,9 +253,9 @@ mod tests {
 
     use super::*;
     use crate::contenders::Independent;
-    use crate::results::Shot;
+    use crate::results::{Servers, Shot};
 
-    const SLOW: Link = Link(10);
+    const SLOW: Link = Link::to_one(10);
 
     fn add(results: &mut Results, work: Work, link: Link, name: Name, millis: &[u64]) {
         for millis in millis {
@@ -288,6 +288,8 @@ mod tests {
         assert_eq!(verdict_on(&results, "best peer (kazoo)"), ("0.500".to_owned(), Outcome::Met));
         add(&mut results, Work::Uncontended, SLOW, Name::Curator, &[60]);
         assert_eq!(verdict_on(&results, "best peer (Curator)"), ("0.833".to_owned(), Outcome::NotMet));
+        add(&mut results, Work::Uncontended, SLOW, Name::Redis, &[10]);
+        assert_eq!(verdict_on(&results, "best peer (Curator)").0, "0.833", "not on ZooKeeper");
     }
 
     #[test]
@@ -371,6 +373,9 @@ mod tests {
         assert_eq!(verdict_on(&results, "time of a hand-over of a drain of 1000:").1, Outcome::NotMet);
         assert_eq!(verdict_on(&results, "time of a hand-over of a drain of 10000:").1, Outcome::Met);
         assert_eq!(verdict_on(&results, "bytes of a hand-over of a drain of 1000:").1, Outcome::NotMeasured);
+        let elsewhere = Link { servers: Servers::Three, delay_millis: 0 };
+        add(&mut results, Work::Drain { waiters: 1_000 }, elsewhere, Name::Fairlock, &[1]);
+        assert_eq!(verdict_on(&results, "time of a hand-over of a drain of 1000:").1, Outcome::NotMet);
     }
 
     fn tried(costs: &[(u64, u64)]) -> Results {

@@ -52,6 +52,7 @@ mod settings;
 
 pub use ensemble::{Ensemble, EnsembleBuilder};
 pub use error::Error;
+pub use ports::Port;
 pub use proxy::{
     Close, Counts, Direction, Entry, EventKind, Hold, LOG_LENGTH, Operation, Proxy, Trap, What, Which, join_addresses,
 };

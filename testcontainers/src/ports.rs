@@ -13,20 +13,26 @@ use crate::error::Error;
 /// of anybody's outgoing connection while the server is down, and the server could not come back.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// A reserved port. The reservation is a lock on a file, so it ends with the process at the latest.
+/// A reserved port of 127.0.0.1. The reservation is a lock on a file, so it ends with the process at the latest.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _lock: File,
 }
 
 impl Port {
-    pub(crate) fn number(&self) -> u16 {
+    /// The port itself.
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 
     /// Reserves a port that nobody listens on.
-    pub(crate) fn reserve() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// When all are taken, or lock files cannot be made.
+    pub fn reserve() -> Result<Self, Error> {
         static TURN: AtomicU32 = AtomicU32::new(0);
         let size = u32::from(RANGE.end - RANGE.start);
         let directory = directory()?;

@@ -6,6 +6,7 @@ use tokio::process::Command;
 
 use super::Places;
 use super::peer::{self, Peer};
+use crate::debian;
 use crate::error::{Error, Result};
 
 const PROGRAM: &str = include_str!("../../peers/CuratorPeer.java");
@@ -65,7 +66,7 @@ async fn jars(folder: &Path, given: Option<&Path>) -> Result<Vec<String>> {
     }
     let unpacked = folder.join("usr/share/java");
     if jars_in(&unpacked).is_err() {
-        get(folder).await.map_err(|error| {
+        debian::get(&PACKAGES, folder).await.map_err(|error| {
             let packages = PACKAGES[..3].join(" ");
             Error::Missing(format!(
                 "no jars of Curator; install {packages}, or give a folder with --curator-jars ({error})"
@@ -73,22 +74,6 @@ async fn jars(folder: &Path, given: Option<&Path>) -> Result<Vec<String>> {
         })?;
     }
     jars_in(&unpacked)
-}
-
-/// Downloads packages and unpacks them, without installing anything.
-async fn get(folder: &Path) -> Result<()> {
-    let mut download = Command::new("apt-get");
-    download.arg("download").args(PACKAGES).current_dir(folder);
-    peer::prepare(download).await?;
-    let files = std::fs::read_dir(folder).map_err(Error::io(format!("read {}", folder.display())))?;
-    for file in files.filter_map(std::result::Result::ok).map(|file| file.path()) {
-        if file.extension().is_some_and(|extension| extension == "deb") {
-            let mut unpack = Command::new("dpkg-deb");
-            unpack.arg("--extract").arg(&file).arg(folder);
-            peer::prepare(unpack).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Only what is needed: a folder of all that is installed may hold several of what there may be one of.

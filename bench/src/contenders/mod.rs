@@ -1,4 +1,4 @@
-//! Who is measured: locks on ZooKeeper behind one trait, and the floor that none can be below.
+//! Who is measured: locks behind one trait, on ZooKeeper and elsewhere, and the floor that none on ZooKeeper can be below.
 
 mod curator;
 mod endurance;
@@ -6,6 +6,7 @@ mod fairlock;
 mod floor;
 mod kazoo;
 mod local;
+mod others;
 mod peer;
 mod zookeeper_client;
 
@@ -14,7 +15,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+pub(crate) use peer::prepare;
 
 /// How long a session lives without a word: so long that nobody sends anything only to keep it, during a measurement
 /// that counts requests.
@@ -34,10 +37,23 @@ pub(crate) enum Name {
     Kazoo,
     /// `InterProcessMutex`, Java
     Curator,
+    /// The lock service of etcd, by the crate etcd-client
+    Etcd,
+    /// A token in Redis, by the crate redis
+    Redis,
+}
+
+/// What a lock is kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum System {
+    ZooKeeper,
+    Etcd,
+    Redis,
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::Fairlock, Self::ZookeeperClient, Self::Kazoo, Self::Curator];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Floor, Self::Fairlock, Self::ZookeeperClient, Self::Kazoo, Self::Curator, Self::Etcd, Self::Redis];
 
     pub(crate) fn text(self) -> &'static str {
         match self {
@@ -46,12 +62,31 @@ impl Name {
             Self::ZookeeperClient => "zookeeper-client",
             Self::Kazoo => "kazoo",
             Self::Curator => "Curator",
+            Self::Etcd => "etcd",
+            Self::Redis => "Redis",
         }
+    }
+
+    pub(crate) fn system(self) -> System {
+        match self {
+            Self::Floor | Self::Fairlock | Self::ZookeeperClient | Self::Kazoo | Self::Curator => System::ZooKeeper,
+            Self::Etcd => System::Etcd,
+            Self::Redis => System::Redis,
+        }
+    }
+
+    pub(crate) fn is_on_zookeeper(self) -> bool {
+        self.system() == System::ZooKeeper
     }
 
     /// Whether it is another lock on ZooKeeper.
     pub(crate) fn is_peer(self) -> bool {
-        !matches!(self, Self::Floor | Self::Fairlock)
+        self.is_on_zookeeper() && !matches!(self, Self::Floor | Self::Fairlock)
+    }
+
+    /// Whether those who wait are never quiet, since they ask again and again.
+    pub(crate) fn polls(self) -> bool {
+        self == Self::Redis
     }
 
     /// The directory in which the lock's queue is.
@@ -81,6 +116,11 @@ pub(crate) trait Contender: Send {
 
     /// Opens the two sessions of a crowd, lets the one take the lock and starts so many waiters. Who waits may not be in the queue yet.
     async fn gather(&mut self, lock: &str, waiters: usize) -> Result<()>;
+
+    /// How many have the lock of the crowd or wait for it, of those whose queue is not seen in ZooKeeper.
+    async fn queued(&mut self) -> Result<usize> {
+        Err(Error::OutOfOrder("count"))
+    }
 
     /// The holder releases; how long until the next one holds.
     async fn hand_over(&mut self) -> Result<Duration>;
@@ -145,7 +185,7 @@ fn writes(task: usize, tasks: usize, cycle: usize) -> bool {
     (cycle * tasks + task) % 10 == 9
 }
 
-/// Where contenders in other languages are found.
+/// Where contenders in other processes are found.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
     /// For what has to be made for them.
@@ -162,5 +202,7 @@ pub(crate) async fn open(name: Name, address: &str, places: &Places<'_>) -> Resu
         Name::ZookeeperClient => Box::new(local::Local::<zookeeper_client::Client>::open(address).await?),
         Name::Kazoo => Box::new(kazoo::open(address, places).await?),
         Name::Curator => Box::new(curator::open(address, places).await?),
+        Name::Etcd => Box::new(others::open_etcd(address, places).await?),
+        Name::Redis => Box::new(others::open_redis(address, places).await?),
     })
 }

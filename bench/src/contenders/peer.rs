@@ -1,4 +1,4 @@
-//! Contenders in other languages: a program that is told by lines of JSON what to do, and answers each with a line.
+//! Contenders in other languages, or with other needs: a program that is told by lines of JSON what to do, and answers each with a line.
 //!
 //! Each measures itself, by its own clock, so that what passes between the processes is no part of a figure.
 
@@ -28,11 +28,12 @@ struct Order<'a> {
     session_millis: u64,
 }
 
-/// What it answers: how long it took, or why it did not do it.
+/// What it answers: how long it took, or how many there are, or why it did not do it; none of them, if there is no such
+/// thing with it.
 #[derive(Debug, Deserialize)]
 struct Answer {
-    #[serde(default)]
-    nanos: u64,
+    nanos: Option<u64>,
+    count: Option<usize>,
     #[serde(default)]
     doubt_nanos: u64,
     #[serde(default)]
@@ -61,8 +62,11 @@ impl Peer {
         Ok(peer)
     }
 
+    /// Tells it what takes time.
     async fn tell(&mut self, order: Order<'_>) -> Result<Duration> {
-        Ok(Duration::from_nanos(self.ask(order).await?.nanos))
+        let what = order.what.to_owned();
+        let nanos = self.ask(order).await?.nanos;
+        nanos.map(Duration::from_nanos).ok_or_else(|| Error::Peer(format!("it does not say how long “{what}” took")))
     }
 
     async fn ask(&mut self, order: Order<'_>) -> Result<Answer> {
@@ -93,11 +97,17 @@ impl Contender for Peer {
     }
 
     async fn attempt(&mut self, lock: &str) -> Result<Option<Duration>> {
-        self.tell(Order { what: "attempt", lock, ..Order::default() }).await.map(Some)
+        let answer = self.ask(Order { what: "attempt", lock, ..Order::default() }).await?;
+        Ok(answer.nanos.map(Duration::from_nanos))
     }
 
     async fn gather(&mut self, lock: &str, waiters: usize) -> Result<()> {
         self.tell(Order { what: "gather", lock, count: waiters, ..Order::default() }).await.map(drop)
+    }
+
+    async fn queued(&mut self) -> Result<usize> {
+        let answer = self.ask(Order { what: "queued", ..Order::default() }).await?;
+        answer.count.ok_or_else(|| Error::Peer("it does not say how many wait".to_owned()))
     }
 
     async fn hand_over(&mut self) -> Result<Duration> {
@@ -122,7 +132,8 @@ impl Contender for Peer {
     }
 
     async fn mix(&mut self, lock: &str, tasks: usize, cycles: usize) -> Result<Option<Duration>> {
-        self.tell(Order { what: "mix", lock, count: tasks, cycles, ..Order::default() }).await.map(Some)
+        let answer = self.ask(Order { what: "mix", lock, count: tasks, cycles, ..Order::default() }).await?;
+        Ok(answer.nanos.map(Duration::from_nanos))
     }
 
     async fn connect(&mut self) -> Result<Duration> {
@@ -143,8 +154,10 @@ impl Contender for Peer {
 
     async fn endured(&mut self) -> Result<Outage> {
         let answer = self.ask(Order { what: "endured", ..Order::default() }).await?;
+        let nanos =
+            answer.nanos.ok_or_else(|| Error::Peer("it does not say how long nothing was granted".to_owned()))?;
         Ok(Outage {
-            between_grants: Duration::from_nanos(answer.nanos),
+            between_grants: Duration::from_nanos(nanos),
             in_doubt: Some(Duration::from_nanos(answer.doubt_nanos)),
             losses: answer.losses,
         })
@@ -152,11 +165,15 @@ impl Contender for Peer {
 }
 
 /// Runs something that gets a peer ready; the error has what it said last.
-pub(super) async fn prepare(mut command: Command) -> Result<()> {
+pub(crate) async fn prepare(command: Command) -> Result<()> {
+    prepare_within(PATIENCE, command).await
+}
+
+pub(super) async fn prepare_within(patience: Duration, mut command: Command) -> Result<()> {
     // Without the arguments, which may be a hundred paths.
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = timeout(PATIENCE, output).await.map_err(|_| Error::Late("getting a peer ready"))?;
+    let output = timeout(patience, output).await.map_err(|_| Error::Late("getting a peer ready"))?;
     let output = output.map_err(Error::io(format!("run {name}")))?;
     if output.status.success() {
         return Ok(());
@@ -164,4 +181,45 @@ pub(super) async fn prepare(mut command: Command) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.trim().lines().next_back().unwrap_or_default();
     Err(Error::Missing(format!("{name} ended with {}: {last}", output.status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that answers each order with a line of this.
+    async fn saying(lines: &str) -> Result<Peer> {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            r#"exec 3<&0; printf '%s\n' "$1" | while read -r line; do read -r _ <&3; echo "$line"; done"#,
+            "sh",
+            lines,
+        ]);
+        Peer::start(command, "nowhere").await
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_speaks_nonsense_is_told_with_what_it_said() {
+        let error = saying("Traceback (most recent call last)").await.err().expect("no peer");
+        assert!(error.to_string().starts_with("it said \"Traceback (most recent call last)\": "), "{error}");
+        let error = saying("{}").await.err().expect("no time");
+        assert_eq!(error.to_string(), "it does not say how long “open” took");
+        let error = saying(r#"{"error":"no session"}"#).await.err().expect("an error");
+        assert_eq!(error.to_string(), "no session");
+        let error = Peer::start(Command::new("no-such-program"), "nowhere").await.err().expect("no program");
+        assert!(error.to_string().starts_with("start no-such-program: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_says_how_long_it_took_and_how_many_there_are_and_then_it_ends() {
+        let lines = [r#"{"nanos":0}"#, r#"{"nanos":7}"#, r#"{"count":65}"#, "{}", "{}"].join("\n");
+        let mut peer = saying(&lines).await.expect("a peer");
+        assert_eq!(peer.acquire("a").await.expect("a time"), Duration::from_nanos(7));
+        assert_eq!(peer.queued().await.expect("a count"), 65);
+        assert_eq!(peer.attempt("a").await.expect("an answer"), None, "there is no trying");
+        assert!(peer.queued().await.is_err(), "no count");
+        let error = peer.release().await.expect_err("it has ended");
+        assert!(matches!(error, Error::Peer(_) | Error::Io { .. }), "{error}");
+    }
 }

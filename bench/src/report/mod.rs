@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::contenders::Name;
 use crate::error::{Error, Result};
-use crate::results::{LOOPBACK, Link, Results, Row, Work};
+use crate::results::{LOOPBACK, Link, Results, Row, Servers, Work};
 use crate::verdict::{self, span};
 
 /// The tables.
@@ -118,6 +118,9 @@ fn count_table(results: &Results) -> String {
         seen.push((row.work, row.name));
         for (what, costs) in &row.costs {
             let operations = row.work.operations() as u64;
+            // Of other protocols only bytes are known.
+            let known = |count: String| if row.name.is_on_zookeeper() { count } else { "–".to_owned() };
+            let in_every_round = if costs.equal() { "the same" } else { "NOT the same" };
             let each = |of: fn(crate::cost::Cost) -> u64| match costs.span(of) {
                 None => String::new(),
                 Some((least, most)) if operations == 1 => span((least, most)),
@@ -134,11 +137,11 @@ fn count_table(results: &Results) -> String {
                     _ => row.work.text(),
                 },
                 row.name.text().to_owned(),
-                each(|cost| cost.reads),
-                each(|cost| cost.writes),
-                each(|cost| cost.events),
+                known(each(|cost| cost.reads)),
+                known(each(|cost| cost.writes)),
+                known(each(|cost| cost.events)),
                 each(|cost| cost.bytes),
-                if costs.equal() { "the same".to_owned() } else { "NOT the same".to_owned() },
+                known(in_every_round.to_owned()),
             ]);
         }
     }
@@ -177,9 +180,10 @@ fn medians(results: &Results, name: Name, of: impl Fn(&Row) -> Option<(f64, f64)
     points
 }
 
-/// The slowest link there was.
+/// The slowest link to one server that there was.
 fn slowest(results: &Results) -> Link {
-    results.rows.iter().map(|row| row.link).max().unwrap_or(LOOPBACK)
+    let links = results.rows.iter().map(|row| row.link).filter(|link| link.servers == Servers::One);
+    links.max_by_key(|link| link.delay_millis).unwrap_or(LOOPBACK)
 }
 
 #[cfg(test)]
@@ -206,6 +210,16 @@ mod tests {
         results.add(Work::Drain { waiters: 100 }, LOOPBACK, Name::Fairlock, shot);
         let counts = count_table(&results);
         assert!(counts.contains("| 0.0   | 1.0    | 1.0    | 123.5 |"), "{counts}");
+    }
+
+    #[test]
+    fn of_other_protocols_only_bytes_are_shown() {
+        let mut results = Results::default();
+        let cost = Cost { reads: 0, writes: 0, events: 0, bytes: 77 };
+        let shot = Shot::new(Duration::from_millis(1), vec![("acquire", cost)]);
+        results.add(Work::Uncontended, LOOPBACK, Name::Redis, shot);
+        let counts = count_table(&results);
+        assert!(counts.contains("| –     | –      | –      | 77    | –  "), "{counts}");
     }
 
     #[test]

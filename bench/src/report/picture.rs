@@ -20,6 +20,8 @@ fn color(name: Name) -> RGBColor {
         Name::ZookeeperClient => RGBColor(213, 94, 0),
         Name::Kazoo => RGBColor(0, 158, 115),
         Name::Curator => RGBColor(204, 121, 167),
+        Name::Etcd => RGBColor(86, 180, 233),
+        Name::Redis => RGBColor(230, 159, 0),
     }
 }
 
@@ -43,7 +45,7 @@ pub(super) fn draw(results: &Results) -> Result<Vec<(String, String, String)>> {
     });
     add("hand-over", format!("A hand-over, {}", slow.text()), "waiters", &seconds, hand_over)?;
     let drain = curves(results, |row| match row.work {
-        Work::Drain { waiters } => Some((waiters as f64, row.times.median()?)),
+        Work::Drain { waiters } if row.link == LOOPBACK => Some((waiters as f64, row.times.median()?)),
         _ => None,
     });
     add("drain", "A hand-over while a queue drains, loopback".to_owned(), "waiters at first", &seconds, drain)?;

@@ -1,7 +1,5 @@
 //! From the holder's call of release to the moment in which the next one goes on.
 
-use std::time::Duration;
-
 use crate::plan::Plan;
 use crate::results::{Results, Shot, Work};
 use crate::stage::{Entrant, Observer, Stage};
@@ -10,9 +8,6 @@ use crate::statistics::median_time;
 /// Two sessions may each have to hear of a node that one of them has deleted; one session hears of it once.
 pub(crate) const BETWEEN: &str = "between two sessions";
 pub(crate) const WITHIN: &str = "within one session";
-
-/// Nothing passes for so long once a newcomer has looked at the queue and watches what it waits for.
-const ENTERED: Duration = Duration::from_millis(30);
 
 pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     for waiters in plan.waiters.iter().copied() {
@@ -26,9 +21,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
                     times.push(time);
                     costs.push((if number == 0 { BETWEEN } else { WITHIN }, cost));
                     // Somebody else comes, so that as many wait at the next one.
-                    entrant.contender.join().await?;
-                    entrant.in_queue(&lock, waiters + 1, observer).await?;
-                    entrant.settle(link, ENTERED).await;
+                    entrant.join(link, &lock, waiters + 1, observer).await?;
                 }
                 entrant.contender.disperse().await?;
                 Ok(Some(Shot::new(median_time(&times).unwrap_or_default(), costs)))

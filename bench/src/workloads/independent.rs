@@ -2,7 +2,7 @@
 
 use crate::contenders::Independent;
 use crate::plan::Plan;
-use crate::results::{LOOPBACK, Results, Shot, Work};
+use crate::results::{Results, Shot, Work};
 use crate::stage::{Entrant, Observer, Stage};
 
 /// From so many locks on it is a crowd, which takes its time.
@@ -14,12 +14,12 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
         let Independent { locks, sessions } = of;
         let is_crowd = locks >= CROWD;
         // A crowd keeps the processors busy whatever the link, so the links between tell nothing new.
-        let links = plan.links.iter().copied().filter(|link| !is_crowd || *link == LOOPBACK || Some(*link) == slowest);
+        let links = plan.links.iter().copied().filter(|link| !is_crowd || !link.is_slow() || Some(*link) == slowest);
         for link in links {
-            let cycles = match (is_crowd, link) {
+            let cycles = match (is_crowd, link.is_slow()) {
                 (true, _) => plan.cycles.div_ceil(10),
-                (false, LOOPBACK) => plan.cycles.div_ceil(2),
-                (false, _) => plan.cycles.div_ceil(4),
+                (false, false) => plan.cycles.div_ceil(2),
+                (false, true) => plan.cycles.div_ceil(4),
             };
             let shoot = async |entrant: &mut Entrant, _: &Observer| {
                 let lock = entrant.lock(&format!("independent-{locks}-{sessions}"));

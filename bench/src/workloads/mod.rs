@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::results::Results;
 use crate::stage::Stage;
 
-/// All of it.
+/// All of it, on one server.
 pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
     uncontended::run(stage, plan, results).await;
@@ -28,4 +28,13 @@ pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, res
         eprintln!("killing leaders came to no end: {error}");
         results.remarks.push(format!("killing leaders came to no end: {error}"));
     }
+}
+
+/// What an ensemble makes a difference to.
+pub(crate) async fn run_on_three(stage: &mut Stage, plan: &Plan, results: &mut Results) {
+    uncontended::warm_up(stage, plan).await;
+    uncontended::run(stage, plan, results).await;
+    independent::run(stage, plan, results).await;
+    hand_over::run(stage, plan, results).await;
+    drain::run(stage, plan, results).await;
 }
