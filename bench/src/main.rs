@@ -9,6 +9,7 @@
 mod contenders;
 mod cost;
 mod error;
+mod footprint;
 mod plan;
 mod report;
 mod results;
@@ -33,9 +34,16 @@ use crate::stage::Stage;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(part) = &arguments.part {
+        return ended(footprint::own::run(part));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime needs a few file descriptors and threads, no more");
-    match runtime.block_on(run(&arguments)) {
+    ended(runtime.block_on(run(&arguments)))
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -59,6 +67,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut stage = Stage::set(&plan, &places, &mut results).await?;
     eprintln!("ZooKeeper runs {}", stage.server.runtime());
     workloads::run(&mut stage, &plan, &mut results).await;
+    footprint::own::measure(&plan, &stage.server.address(), &mut results).await;
+    results.memory = footprint::memory::measure(&plan, &stage.server.address(), &workshop).await;
     print(&report::tables(&results))?;
     if arguments.write {
         let circumstances = format!(

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::contenders::Name;
+use crate::footprint::own::Part;
 use crate::results::{LINKS, LOOPBACK, Link};
 
 /// Measures fairlock beside other locks on ZooKeeper, in turn, on one server that it starts.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) part: Option<Part>,
     /// The smallest form: seconds, no delays, only contenders that need nothing else than this program. No figure for anybody
     #[arg(long)]
     pub(crate) quick: bool,
@@ -51,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) large_drains: Vec<usize>,
     /// So many locks are in use at the same time.
     pub(crate) locks: usize,
+    /// Memory is measured with so many waiters, and with so many held locks.
+    pub(crate) crowds_in_memory: Vec<u64>,
     /// Before anything is measured, the server is warmed up with so many nodes.
     pub(crate) warm_up: usize,
 }
@@ -75,6 +80,7 @@ impl Arguments {
                 drains: vec![10, 20],
                 large_drains: vec![],
                 locks: 4,
+                crowds_in_memory: vec![10, 20],
                 warm_up: 0,
             };
         }
@@ -89,6 +95,7 @@ impl Arguments {
             drains: vec![100, 1_000],
             large_drains: if self.large { vec![10_000] } else { vec![] },
             locks: 64,
+            crowds_in_memory: vec![100, 250, 500, 1_000],
             warm_up: 3_000,
         }
     }

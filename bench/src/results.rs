@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contenders::Name;
 use crate::cost::{Cost, Costs};
+use crate::footprint::Memory;
 use crate::statistics::Rounds;
 
 /// How long everything takes each way, in milliseconds.
@@ -30,11 +31,40 @@ impl Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     Uncontended,
-    HandOver { waiters: usize },
-    Drain { waiters: usize },
-    Independent { locks: usize },
+    HandOver {
+        waiters: usize,
+    },
+    Drain {
+        waiters: usize,
+    },
+    Independent {
+        locks: usize,
+    },
     Attempt,
     ColdStart,
+    /// Processor time that the server spends.
+    Server(Busy),
+    /// Processor time that the process with the lock spends.
+    Own(Busy),
+}
+
+/// What it is spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Busy {
+    Cycle,
+    HandOver { waiters: usize },
+    Drain { waiters: usize },
+}
+
+impl Busy {
+    fn text(self) -> String {
+        match self {
+            Self::Cycle => Work::Uncontended,
+            Self::HandOver { waiters } => Work::HandOver { waiters },
+            Self::Drain { waiters } => Work::Drain { waiters },
+        }
+        .text()
+    }
 }
 
 impl Work {
@@ -46,7 +76,14 @@ impl Work {
             Self::Independent { locks } => format!("acquire and release, {locks} locks at the same time"),
             Self::Attempt => "try, while it is held".to_owned(),
             Self::ColdStart => "from connecting to the first grant".to_owned(),
+            Self::Server(busy) => format!("server: {}", busy.text()),
+            Self::Own(busy) => format!("own process: {}", busy.text()),
         }
+    }
+
+    /// Whether it is time of a processor, not of a clock.
+    pub(crate) fn is_processor_time(self) -> bool {
+        matches!(self, Self::Server(_) | Self::Own(_))
     }
 
     /// How many operations a counted cost is of.
@@ -78,6 +115,7 @@ pub(crate) struct Row {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
+    pub(crate) memory: Memory,
     /// Who was not measured, or not to the end, and why.
     pub(crate) missing: Vec<(Name, String)>,
 }

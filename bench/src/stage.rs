@@ -1,6 +1,7 @@
 //! Where it takes place: one server, and a proxy in front of each contender that counts and delays.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairlock_testcontainers::{Proxy, Server};
@@ -23,7 +24,7 @@ pub(crate) struct Stage {
     pub(crate) entrants: Vec<Entrant>,
     observer: Observer,
     /// Last, so that it ends last.
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
 }
 
 /// A contender with its own link to the server.
@@ -35,7 +36,7 @@ pub(crate) struct Entrant {
 }
 
 /// Sees the queues from beside the links.
-pub(crate) struct Observer(zk::Client);
+pub(crate) struct Observer(zk::Client, Arc<Server>);
 
 impl Stage {
     pub(crate) async fn set(plan: &Plan, places: &Places<'_>, results: &mut Results) -> Result<Self> {
@@ -45,7 +46,8 @@ impl Stage {
             .jvm_flag("-Dznode.container.checkIntervalMs=86400000")
             .start()
             .await?;
-        let observer = Observer(zk::Client::connect(&server.address()).await?);
+        let server = Arc::new(server);
+        let observer = Observer(zk::Client::connect(&server.address()).await?, Arc::clone(&server));
         let mut entrants = Vec::new();
         for name in &plan.contenders {
             let proxy = Proxy::start(server.address()).await?;
@@ -167,6 +169,11 @@ impl Entrant {
 }
 
 impl Observer {
+    /// Processor time that the server has spent so far.
+    pub(crate) async fn server_time(&self) -> Result<Duration> {
+        Ok(self.1.cpu_time().await?)
+    }
+
     async fn children(&self, queue: &str) -> Result<usize> {
         let stat = self.0.check_stat(queue).await?;
         Ok(stat.map_or(0, |stat| usize::try_from(stat.num_children).unwrap_or_default()))

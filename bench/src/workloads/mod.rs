@@ -5,6 +5,7 @@ mod cold_start;
 mod drain;
 pub(crate) mod hand_over;
 mod independent;
+mod server_time;
 mod uncontended;
 
 use crate::plan::Plan;
@@ -20,4 +21,5 @@ pub(crate) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     cold_start::run(stage, plan, results).await;
     hand_over::run(stage, plan, results).await;
     drain::run(stage, plan, results).await;
+    server_time::run(stage, plan, results).await;
 }
