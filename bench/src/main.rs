@@ -10,6 +10,7 @@ mod contenders;
 mod cost;
 mod debian;
 mod error;
+mod footprint;
 mod plan;
 mod relay;
 mod report;
@@ -36,9 +37,16 @@ use crate::stage::Stage;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(part) = &arguments.part {
+        return ended(footprint::own::run(part));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime needs a few file descriptors and threads, no more");
-    match runtime.block_on(run(&arguments)) {
+    ended(runtime.block_on(run(&arguments)))
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -61,6 +69,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut results = Results::default();
     let mut stage = Stage::set(&plan, &places, &mut results).await?;
     workloads::run(&mut stage, &places, &plan, &mut results).await;
+    footprint::own::measure(&plan, stage.address(), &mut results).await;
+    results.memory = footprint::memory::measure(&plan, stage.address(), &workshop).await;
     let rounds = format!("{} rounds of what is quick, {} of what has a crowd", plan.rounds, plan.crowd_rounds);
     if !arguments.quick && !arguments.no_ensemble {
         let plan = plan.on_three(stage.entrants.iter().map(|entrant| entrant.name));

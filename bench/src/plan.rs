@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::contenders::{Independent, Name};
+use crate::footprint::own::Part;
 use crate::results::{LINKS, LOOPBACK, Link, Servers};
 
 /// Measures fairlock beside other locks, in turn, on servers that it starts: first one, then an ensemble of three.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) part: Option<Part>,
     /// The smallest form: seconds, no delays, only contenders that need nothing else than this program. No figure for anybody
     #[arg(long)]
     pub(crate) quick: bool,
@@ -59,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) mix: (usize, usize),
     /// So many leaders are killed.
     pub(crate) kills: usize,
+    /// Memory is measured with so many waiters, and with so many held locks.
+    pub(crate) crowds_in_memory: Vec<u64>,
     /// Before anything is measured, the server is warmed up with so many nodes.
     pub(crate) warm_up: usize,
 }
@@ -86,6 +91,7 @@ impl Arguments {
                 independent: vec![Independent { locks: 4, sessions: 1 }, Independent { locks: 4, sessions: 2 }],
                 mix: (4, 5),
                 kills: 1,
+                crowds_in_memory: vec![10, 20],
                 warm_up: 0,
             };
         }
@@ -104,6 +110,7 @@ impl Arguments {
             independent: [64, 1_000].into_iter().flat_map(independent).collect(),
             mix: (32, 5),
             kills: rounds(7),
+            crowds_in_memory: vec![100, 250, 500, 1_000],
             warm_up: 3_000,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contenders::{Independent, Name};
 use crate::cost::{Cost, Costs};
+use crate::footprint::Memory;
 use crate::statistics::Rounds;
 
 /// How many servers there are; a contender is connected to one of them.
@@ -85,6 +86,10 @@ pub(crate) enum Work {
     FailOver,
     /// The same: how long a holder cannot rely on what it holds.
     Doubt,
+    /// Processor time that the server spends.
+    Server(Busy),
+    /// Processor time that the process with the lock spends.
+    Own(Busy),
 }
 
 /// That of a lock's queue.
@@ -100,6 +105,25 @@ impl Directory {
             Self::Exists => "directory exists",
             Self::IsNew => "directory is new",
         }
+    }
+}
+
+/// What it is spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Busy {
+    Cycle,
+    HandOver { waiters: usize },
+    Drain { waiters: usize },
+}
+
+impl Busy {
+    fn text(self) -> String {
+        match self {
+            Self::Cycle => Work::Uncontended,
+            Self::HandOver { waiters } => Work::HandOver { waiters },
+            Self::Drain { waiters } => Work::Drain { waiters },
+        }
+        .text()
     }
 }
 
@@ -122,7 +146,14 @@ impl Work {
             Self::ColdStart(directory) => format!("from connecting to the first grant, {}", directory.text()),
             Self::FailOver => "the leader is killed: until the next grant".to_owned(),
             Self::Doubt => "the leader is killed: a holder cannot rely on its lock".to_owned(),
+            Self::Server(busy) => format!("server: {}", busy.text()),
+            Self::Own(busy) => format!("own process: {}", busy.text()),
         }
+    }
+
+    /// Whether it is time of a processor, not of a clock.
+    pub(crate) fn is_processor_time(self) -> bool {
+        matches!(self, Self::Server(_) | Self::Own(_))
     }
 
     /// How many operations a counted cost is of.
@@ -165,6 +196,7 @@ pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
     /// What ran to be measured on, as text.
     pub(crate) servers: Vec<String>,
+    pub(crate) memory: Memory,
     /// Who was not measured, or not to the end, and why.
     pub(crate) missing: Vec<(Name, String)>,
     /// What no figure shows.

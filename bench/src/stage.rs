@@ -1,6 +1,7 @@
 //! Where it takes place: servers, and in front of each contender something that counts and delays.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairlock_testcontainers::{Ensemble, Server};
@@ -31,13 +32,24 @@ pub(crate) struct Stage {
     pub(crate) entrants: Vec<Entrant>,
     observer: Observer,
     servers: Servers,
+    address: String,
     /// Last, so that it ends last.
     _zookeeper: ZooKeeper,
 }
 
 enum ZooKeeper {
-    One { _server: Server },
+    One { server: Arc<Server> },
     Three { _ensemble: Box<Ensemble> },
+}
+
+impl ZooKeeper {
+    /// The only one.
+    fn server(&self) -> Option<Arc<Server>> {
+        match self {
+            Self::One { server } => Some(Arc::clone(server)),
+            Self::Three { .. } => None,
+        }
+    }
 }
 
 /// A contender with its own way to a server.
@@ -51,14 +63,14 @@ pub(crate) struct Entrant {
 }
 
 /// Sees the queues from beside the links.
-pub(crate) struct Observer(zk::Client);
+pub(crate) struct Observer(zk::Client, Option<Arc<Server>>);
 
 impl Stage {
     pub(crate) async fn set(plan: &Plan, places: &Places<'_>, results: &mut Results) -> Result<Self> {
         let (zookeeper, address, told) = zookeeper(plan.servers).await?;
         eprintln!("{told}");
         results.servers.push(told);
-        let observer = Observer(zk::Client::connect(&address).await?);
+        let observer = Observer(zk::Client::connect(&address).await?, zookeeper.server());
         let mut entrants = Vec::new();
         for name in &plan.contenders {
             match Entrant::open(*name, plan.servers, &address, places, results).await {
@@ -69,7 +81,12 @@ impl Stage {
                 }
             }
         }
-        Ok(Self { entrants, observer, servers: plan.servers, _zookeeper: zookeeper })
+        Ok(Self { entrants, observer, servers: plan.servers, address, _zookeeper: zookeeper })
+    }
+
+    /// Of the server that contenders are connected to, past all that counts.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// The quickest link there is here.
@@ -254,7 +271,7 @@ async fn zookeeper(servers: Servers) -> Result<(ZooKeeper, String, String)> {
             let server = Server::builder().max_session_timeout(SESSIONS).jvm_flag(KEEP_EMPTY).start().await?;
             let told = format!("ZooKeeper {} ({})", version(&server).await, server.runtime());
             let address = server.address();
-            Ok((ZooKeeper::One { _server: server }, address, told))
+            Ok((ZooKeeper::One { server: Arc::new(server) }, address, told))
         }
         Servers::Three => {
             let ensemble = Ensemble::builder().max_session_timeout(SESSIONS).jvm_flag(KEEP_EMPTY).start().await?;
@@ -278,6 +295,12 @@ async fn version(server: &Server) -> String {
 }
 
 impl Observer {
+    /// Processor time that the only server has spent so far.
+    pub(crate) async fn server_time(&self) -> Result<Duration> {
+        let server = self.1.as_ref().ok_or(Error::OutOfOrder("measure the only server"))?;
+        Ok(server.cpu_time().await?)
+    }
+
     async fn children(&self, queue: &str) -> Result<usize> {
         let stat = self.0.check_stat(queue).await?;
         Ok(stat.map_or(0, |stat| usize::try_from(stat.num_children).unwrap_or_default()))

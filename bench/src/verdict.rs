@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::contenders::Name;
 use crate::cost::Cost;
+use crate::footprint;
 use crate::results::{Directory, LOOPBACK, Link, Results, Row, Work};
 
 /// Acquire and release to creating and deleting a node, where the link takes the time.
@@ -82,11 +83,17 @@ pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
             }
             Work::FailOver => verdicts.push(at_most(results, work, link, Beside::Floor, FAIL_OVER_TO_FLOOR)),
             // How a drain grows is judged below; the others are parts of something.
-            Work::Drain { .. } | Work::Connecting | Work::FirstGrant(_) | Work::Doubt => {}
+            Work::Drain { .. }
+            | Work::Connecting
+            | Work::FirstGrant(_)
+            | Work::Doubt
+            | Work::Server(_)
+            | Work::Own(_) => {}
         }
     }
     verdicts.extend(drains(results));
     verdicts.push(equal_counts(results));
+    verdicts.extend(footprint::verdicts(results));
     verdicts
 }
 
@@ -230,15 +237,15 @@ fn equal_counts(results: &Results) -> Verdict {
 }
 
 /// With a digit more than the bars have, so that one that is just missed does not look met.
-fn figure(ratio: f64) -> String {
+pub(crate) fn figure(ratio: f64) -> String {
     format!("{ratio:.3}")
 }
 
-fn met(is_met: bool) -> Outcome {
+pub(crate) fn met(is_met: bool) -> Outcome {
     if is_met { Outcome::Met } else { Outcome::NotMet }
 }
 
-fn not_measured(bar: String) -> Verdict {
+pub(crate) fn not_measured(bar: String) -> Verdict {
     Verdict { bar, figure: "–".to_owned(), outcome: Outcome::NotMeasured }
 }
 

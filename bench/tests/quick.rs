@@ -59,6 +59,15 @@ fn the_quick_form_shows_everybody_and_counts_what_is_known() {
     ] {
         assert_eq!(row(&shown, &[operation, who])[2..5], counts, "{operation} of {who}:\n{shown}");
     }
+    for who in ["floor", "fairlock", "zookeeper-client"] {
+        for work in ["server: acquire and release, uncontended", "own process: acquire and release, uncontended"] {
+            row(&shown, &[work, "loopback", who]);
+        }
+        for what in ["waiter", "held lock"] {
+            let bytes: u64 = row(&shown, &[what, who])[2].parse().expect("whole bytes");
+            assert!(bytes > 0, "{shown}");
+        }
+    }
     // Times of so few rounds prove nothing; counts do.
     assert!(shown.contains("Nobody who was asked for."), "{shown}");
     for bar in [

@@ -7,7 +7,8 @@ use std::time::Duration;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::PortBinding;
 use testcontainers::bollard::query_parameters::{
-    KillContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    KillContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions, StatsOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use testcontainers::core::ContainerPort;
 use testcontainers::core::client::docker_client_instance;
@@ -212,6 +213,17 @@ impl ContainerNode {
         let found =
             self.docker.inspect_container(&self.id, None).await.map_err(Error::engine("inspect a container"))?;
         Ok(found.state.and_then(|state| state.running).unwrap_or(false))
+    }
+
+    pub(crate) async fn cpu_time(&self) -> Result<Duration, Error> {
+        // At once: otherwise the engine takes two looks, a second apart.
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let mut all = Box::pin(self.docker.stats(&self.id, Some(options)));
+        let stats = std::future::poll_fn(|context| futures_core::Stream::poll_next(all.as_mut(), context)).await;
+        let silence = || Error::engine("tell the processor time of a container")("it does not say");
+        let stats = stats.ok_or_else(silence)?.map_err(Error::engine("tell the processor time of a container"))?;
+        let usage = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage).and_then(|usage| usage.total_usage);
+        usage.map(Duration::from_nanos).ok_or_else(silence)
     }
 
     pub(crate) async fn log(&self) -> String {

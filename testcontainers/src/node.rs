@@ -1,5 +1,7 @@
 //! One server process, whether in a container or not.
 
+use std::time::Duration;
+
 use crate::container::ContainerNode;
 use crate::error::Error;
 use crate::process::ProcessNode;
@@ -40,6 +42,13 @@ impl Node {
         match self {
             Self::Container(node) => node.is_running().await,
             Self::Process(node) => node.is_running(),
+        }
+    }
+
+    pub(crate) async fn cpu_time(&self) -> Result<Duration, Error> {
+        match self {
+            Self::Container(node) => node.cpu_time().await,
+            Self::Process(node) => node.cpu_time(),
         }
     }
 

@@ -211,6 +211,16 @@ impl ProcessNode {
         }
     }
 
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
+        let id = self.running().as_ref().map(|running| running.server.id());
+        let what = "read the processor time of the server";
+        let id = id.ok_or_else(|| Error::io(what)(std::io::Error::other("it is not running")))?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).map_err(Error::io(what))?;
+        let ticks = ticks(&stat).ok_or_else(|| Error::io(what)(std::io::Error::other(stat.clone())))?;
+        // As a whole number of nanoseconds, so that nothing is lost.
+        Ok(Duration::from_nanos(ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second().max(1))))
+    }
+
     pub(crate) fn log(&self) -> String {
         let read = || {
             let mut file = File::open(self.log_file())?;
@@ -222,6 +232,14 @@ impl ProcessNode {
         };
         read().unwrap_or_default()
     }
+}
+
+/// Those of a process for its users and for the system, as proc(5) has them: the 14th and the 15th of all fields. The second is a
+/// name in brackets, which may have anything in it.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut times = after_name.split_whitespace().skip(11).map(str::parse::<u64>);
+    Some(times.next()?.ok()? + times.next()?.ok()?)
 }
 
 /// The watcher goes first: it must not kill a process that has got the server's id afterwards.
@@ -237,5 +255,18 @@ impl Drop for ProcessNode {
         if let Some(mut running) = self.running().take() {
             end(&mut running);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_found_behind_any_name() {
+        let stat = "7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 1100 22 13 14 20";
+        assert_eq!(ticks(stat), Some(1_122));
+        assert_eq!(ticks("7 (java) S 1 2"), None);
+        assert_eq!(ticks(""), None);
     }
 }

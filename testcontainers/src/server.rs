@@ -234,6 +234,17 @@ impl Server {
         Ok(())
     }
 
+    /// Processor time, of users and of the system, that the server has spent since it was started last. A container's has no
+    /// coarser unit than microseconds; a process's comes in ticks, a hundred a second on most machines.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not running, or the engine or the system does not tell.
+    pub async fn cpu_time(&self) -> Result<Duration, Error> {
+        self.expect(State::Running, "start or unpause it first")?;
+        self.node.cpu_time().await
+    }
+
     /// The server's answer to a four-letter word such as `ruok`, `srvr`, `wchs`, `dump`, `mntr` or `cons`.
     ///
     /// # Errors

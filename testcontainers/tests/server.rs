@@ -15,7 +15,16 @@ async fn lives_through_everything(server: Server) -> Outcome {
     let client = Client::connect(&address).await?;
     client.create("/kept", b"data", &CreateMode::Persistent.with_acls(Acls::anyone_all())).await?;
 
+    let before = server.cpu_time().await?;
+    let mut requests = 0;
+    while server.cpu_time().await? <= before {
+        requests += 1;
+        assert!(requests < 100_000, "so many requests cost the server no time");
+        client.get_data("/kept").await?;
+    }
+
     server.kill().await?;
+    assert!(server.cpu_time().await.is_err(), "there is no such process");
     assert!(server.four_letter("ruok").await.is_err());
     assert!(server.pause().await.is_err());
     server.start_again().await?;

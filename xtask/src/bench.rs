@@ -1,14 +1,22 @@
-//! `cargo xtask bench`: builds the benchmarks as users build the library, and runs them.
+//! `cargo xtask bench`: builds the benchmarks as users build the library, but for the names in it, and runs them.
 
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::command::cargo;
+use crate::command::{cargo, run};
 use crate::error::{Error, Result};
 use crate::flags::Bench;
 
 pub(crate) fn command(flags: Bench) -> Result<Command> {
-    let mut command = cargo(&["run", "--quiet", "--release", "--package", "fairlock-benchmarks", "--"])?;
+    let package = ["--quiet", "--profile", "profiling", "--package", "fairlock-benchmarks"];
+    // All programs of the package: the one that runs starts the others.
+    let mut build = cargo(&["build", "--bins"])?;
+    build.args(package);
+    if !run("build of the benchmarks", build)? {
+        return Err(Error::new("the benchmarks do not build"));
+    }
+    let mut command = cargo(&["run", "--bin", "benchmarks"])?;
+    command.args(package).arg("--");
     for (flag, is_given) in [("--quick", flags.quick), ("--large", flags.large), ("--write", flags.write)] {
         if is_given {
             command.arg(flag);

@@ -24,7 +24,7 @@ pub(crate) use peer::prepare;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// For anything that a contender is asked to do at once.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Name {

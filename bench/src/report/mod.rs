@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::contenders::Name;
 use crate::error::{Error, Result};
+use crate::footprint;
 use crate::results::{LOOPBACK, Link, Results, Row, Servers, Work};
 use crate::verdict::{self, span};
 
@@ -14,8 +15,10 @@ use crate::verdict::{self, span};
 pub(crate) fn tables(results: &Results) -> String {
     let sections = [
         ("Verdict", verdict_table(results)),
-        ("Times", time_table(results)),
+        ("Times", time_table(results, |work| !work.is_processor_time())),
         ("Counts", count_table(results)),
+        ("Processor time", time_table(results, Work::is_processor_time)),
+        ("Memory", footprint::memory_tables(&results.memory)),
         ("Missing", missing(results)),
         ("Remarks", remarks(results)),
     ];
@@ -47,7 +50,7 @@ fn write_file(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Markdown with columns of even width.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<_> = (0..columns).map(width).collect();
@@ -79,10 +82,10 @@ fn verdict_table(results: &Results) -> String {
     table(&rows)
 }
 
-fn time_table(results: &Results) -> String {
+fn time_table(results: &Results, is_shown: impl Fn(Work) -> bool) -> String {
     let heading = ["work", "link", "who", "median", "least..most of the rounds", "x floor", "fairlock / this"];
     let mut rows = vec![cells(heading)];
-    for (work, link) in results.headings() {
+    for (work, link) in results.headings().into_iter().filter(|(work, _)| is_shown(*work)) {
         let of_work = results.rows.iter().filter(|row| (row.work, row.link) == (work, link));
         for row in of_work {
             let ratio = |to: Option<&Row>, from: Option<&Row>| {

@@ -7,6 +7,7 @@ mod fail_over;
 pub(crate) mod hand_over;
 mod independent;
 mod mix;
+mod server_time;
 mod uncontended;
 
 use crate::contenders::Places;
@@ -24,6 +25,7 @@ pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, res
     hand_over::run(stage, plan, results).await;
     mix::run(stage, plan, results).await;
     drain::run(stage, plan, results).await;
+    server_time::run(stage, plan, results).await;
     if let Err(error) = fail_over::run(places, plan, results).await {
         eprintln!("killing leaders came to no end: {error}");
         results.remarks.push(format!("killing leaders came to no end: {error}"));

@@ -1,0 +1,140 @@
+//! Processor time, of the user and of the system, that a process with nothing but one lock in it spends on it. The process is this
+//! program again, told to be a part of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Subcommand;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::memory::output;
+use crate::contenders::{self, Contender, Name, Places};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::results::{Busy, LOOPBACK, Results, Shot, Work};
+
+/// Those that are libraries of this language; others are processes with an interpreter in them.
+const WHO: [(Name, &str); 3] =
+    [(Name::Floor, "floor"), (Name::Fairlock, "fairlock"), (Name::ZookeeperClient, "zookeeper-client")];
+
+/// So many wait when what a hand-over costs is counted from.
+const HAND_OVER_WAITERS: usize = 2;
+
+/// So many times as many cycles as make a figure of time.
+const CYCLES: usize = 10;
+
+/// How long a crowd may take until all of it waits.
+const GATHERING: Duration = Duration::from_secs(1);
+
+/// What this program is told to be, by itself.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Part {
+    /// Takes and gives back a lock, or hands it over, again and again, and prints what that cost
+    #[command(hide = true)]
+    Spend { who: Name, address: String, cycles: usize, hand_overs: usize },
+}
+
+/// Nanoseconds of each cycle, and of each hand-over.
+#[derive(Debug, Serialize, Deserialize)]
+struct Spent {
+    cycle: u64,
+    hand_over: u64,
+}
+
+/// Is the part, and prints what it cost.
+pub(crate) fn run(part: &Part) -> Result<()> {
+    let Part::Spend { who, address, cycles, hand_overs } = part;
+    // One thread, so that nothing is spent on waking others up.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::io("make a runtime"))?;
+    let spent = runtime.block_on(async {
+        let places = Places { workshop: Path::new("."), curator_jars: None };
+        let mut contender = contenders::open(*who, address, &places).await?;
+        let lock = format!("/bench/own-{}", std::process::id());
+        spend(&mut *contender, &lock, *cycles, *hand_overs).await
+    })?;
+    println!("{}", serde_json::to_string(&spent).map_err(|error| Error::Peer(error.to_string()))?);
+    // What is still open ends with the process.
+    std::process::exit(0)
+}
+
+async fn spend(contender: &mut dyn Contender, lock: &str, cycles: usize, hand_overs: usize) -> Result<Spent> {
+    // The first makes the directory.
+    contender.acquire(lock).await?;
+    contender.release().await?;
+    let before = spent();
+    for _ in 0..cycles {
+        contender.acquire(lock).await?;
+        contender.release().await?;
+    }
+    let cycle = each(spent().saturating_sub(before), cycles);
+    let mut hand_over = 0;
+    if hand_overs > 0 {
+        contender.gather(&format!("{lock}-crowd"), HAND_OVER_WAITERS + hand_overs).await?;
+        tokio::time::sleep(GATHERING).await;
+        let before = spent();
+        for _ in 0..hand_overs {
+            contender.hand_over().await?;
+        }
+        hand_over = each(spent().saturating_sub(before), hand_overs);
+    }
+    Ok(Spent { cycle, hand_over })
+}
+
+/// Of this process, all its threads.
+fn spent() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let part = |part: i64| u64::try_from(part).unwrap_or_default();
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
+}
+
+fn each(spent: Duration, times: usize) -> u64 {
+    let nanos = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+    nanos / u64::try_from(times).unwrap_or(u64::MAX).max(1)
+}
+
+/// Measures all of them in turn, on this server.
+pub(crate) async fn measure(plan: &Plan, address: &str, results: &mut Results) {
+    let (cycles, hand_overs) = (plan.cycles * CYCLES, plan.hand_overs * 2);
+    for _ in 0..plan.crowd_rounds {
+        for (name, argument) in WHO.into_iter().filter(|(name, _)| plan.contenders.contains(name)) {
+            match process(argument, address, cycles, hand_overs).await {
+                Ok(spent) => {
+                    let shot = |nanos| Shot::new(Duration::from_nanos(nanos), vec![]);
+                    let hand_over = Busy::HandOver { waiters: HAND_OVER_WAITERS };
+                    results.add(Work::Own(Busy::Cycle), LOOPBACK, name, shot(spent.cycle));
+                    results.add(Work::Own(hand_over), LOOPBACK, name, shot(spent.hand_over));
+                }
+                Err(error) => results.missing.push((name, format!("processor time of its own process: {error}"))),
+            }
+        }
+    }
+}
+
+async fn process(who: &str, address: &str, cycles: usize, hand_overs: usize) -> Result<Spent> {
+    let own = std::env::current_exe().map_err(Error::io("find the path of this program"))?;
+    let mut command = Command::new(own);
+    command.args(["spend", who, address, &cycles.to_string(), &hand_overs.to_string()]);
+    serde_json::from_str(&output(command).await?).map_err(|error| Error::Peer(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_spent_is_divided_by_the_times() {
+        assert_eq!(each(Duration::from_micros(10), 4), 2_500);
+        assert_eq!(each(Duration::from_micros(10), 0), 10_000);
+    }
+
+    #[test]
+    fn work_costs_this_process_time() {
+        let before = spent();
+        while spent() == before {
+            std::hint::spin_loop();
+        }
+    }
+}
