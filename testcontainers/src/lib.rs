@@ -37,6 +37,7 @@
 #![warn(missing_docs)]
 
 mod container;
+mod control_group;
 mod ensemble;
 mod error;
 mod image;
