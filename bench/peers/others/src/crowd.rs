@@ -120,8 +120,12 @@ impl<A: Asker> Crowd<A> {
         Ok((started, last?))
     }
 
-    /// All at the same time, since the link may be slow.
+    /// Everybody has a turn: etcd 3.4 grants nothing any more once many have given up waiting over one connection. Then all
+    /// close at the same time, since the link may be slow.
     pub(crate) async fn disperse(mut self) -> Result<()> {
+        if self.turn.is_some() && self.waiting > 0 {
+            self.drain().await?;
+        }
         self.tasks.shutdown().await;
         let mut closing: JoinSet<Result<()>> = JoinSet::new();
         for asker in self.askers {
