@@ -193,3 +193,13 @@ async fn reply_to_making_the_directories_lost() {
 async fn request_to_make_the_directories_lost() {
     making_survives(|proxy, which| proxy.drop_request(which, Close::Fin)).await;
 }
+
+#[tokio::test]
+async fn reply_to_making_a_semaphores_permits_and_the_directory_above_lost() {
+    let (proxy, locks, parent) = stage().await;
+    let path = format!("{parent}/new");
+    let sprung = proxy.drop_reply(Which::at(Operation::Multi, &path), Close::Fin);
+    let permit = soon(locks.semaphore(&path, 1).expect("a good path").acquire()).await.expect("free");
+    assert!(sprung.is_sprung());
+    permit.release().await.expect("released");
+}

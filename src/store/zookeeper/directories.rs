@@ -1,4 +1,4 @@
-//! Making a queue's directories.
+//! Making a queue's directories, and those above a value.
 //!
 //! Mostly the directory above the lock exists, and neither the lock's nor the queue's does. So these two are made first, in
 //! one transaction; while it says that one more is missing above, the next transaction begins with that. Each is done
@@ -21,21 +21,28 @@ pub(super) const QUEUE_MARK: &[u8] = b"fairlock queue 1";
 /// See the module's doc. An existing queue is no error.
 pub(super) async fn make(client: &zk::Client, acls: &[zk::Acl], queue: &QueuePath) -> Result<(), StoreError> {
     let directories: Vec<&str> = queue.ancestors().collect();
-    if !queue.is_beside_permits() && make_together(client, acls, &directories).await? {
+    let options = zk::CreateMode::Container.with_acls(zk::Acls::new(acls));
+    let add = |writer: &mut zk::MultiWriter<'_>, outermost: usize| {
+        (outermost..directories.len())
+            .try_for_each(|index| writer.add_create(directories[index], data(&directories, index), &options))
+    };
+    if !queue.is_beside_permits() && make_together(client, directories.len() - 1, add).await? {
         return Ok(());
     }
     make_one_by_one(client, acls, &directories).await
 }
 
-/// Says whether they have been made.
-async fn make_together(client: &zk::Client, acls: &[zk::Acl], directories: &[&str]) -> Result<bool, StoreError> {
-    let options = zk::CreateMode::Container.with_acls(zk::Acls::new(acls));
-    for outermost in (0..directories.len() - 1).rev() {
+/// Commits what is added from the last of so many directories on, or from the last but one on, and so on, until it is not
+/// refused because one is missing above. Says whether it was committed; if not, nothing has been made.
+pub(super) async fn make_together(
+    client: &zk::Client,
+    directories: usize,
+    add: impl Fn(&mut zk::MultiWriter<'_>, usize) -> Result<(), zk::Error> + Send + Sync,
+) -> Result<bool, StoreError> {
+    for outermost in (0..directories).rev() {
         let committed = {
             let mut writer = client.new_multi_writer();
-            for index in outermost..directories.len() {
-                writer.add_create(directories[index], data(directories, index), &options).map_err(store_error)?;
-            }
+            add(&mut writer, outermost).map_err(store_error)?;
             writer.commit().await
         };
         match committed {
