@@ -10,6 +10,9 @@ use crate::error::Error;
 /// reason to write there. The protocol leans on that (docs/PROTOCOL.md, "Believing the baton").
 pub(crate) const QUEUE_NAME: &str = "_fairlock";
 
+/// The child of a semaphore's path where contenders for permits wait for their turn.
+const TURNS_NAME: &str = "_fairlock_turns";
+
 /// The child of a value that says which update has written it last. It also keeps a directory that a queue has made, and
 /// that has become a value, from being removed with the queue.
 pub(crate) const NOTE_NAME: &str = "_fairlock_note";
@@ -74,7 +77,7 @@ impl LockPath {
 
     /// Where the contenders for a semaphore's permits wait for their turn to look for room.
     pub(crate) fn turns(&self) -> QueuePath {
-        QueuePath(format!("{}/{QUEUE_NAME}_turns", self.0).into())
+        QueuePath(format!("{}/{TURNS_NAME}", self.0).into())
     }
 
     /// Where those who have permits are; a value as well, which says how many permits there are.
@@ -137,6 +140,11 @@ impl QueuePath {
     /// Where the queue's directory is a value.
     pub(crate) fn as_value(&self) -> LockPath {
         LockPath(self.0.clone())
+    }
+
+    /// Whether this is the queue of those who wait for permits. Their number is agreed on first, so the directory above exists.
+    pub(crate) fn is_beside_permits(&self) -> bool {
+        self.0.rsplit('/').next() == Some(TURNS_NAME)
     }
 
     /// The path of a node in this queue.

@@ -83,6 +83,10 @@ matrix! {
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link
     ];
+    making_the_directories: [
+        request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
+        blackhole_one_way blackhole_both_ways zombie_link
+    ];
     making_the_queue: [
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link

@@ -90,7 +90,17 @@ pub(crate) async fn restoring_watches(stage: &Stage) {
     stage.waits_behind(holder, lock, hold, acquiring).await;
 }
 
-/// The queue's directory is created on the first use of a lock.
+/// The transaction that makes the lock's directory and the queue's on the first use of a lock.
+pub(crate) async fn making_the_directories(stage: &Stage) {
+    let (parent, _) = stage.path.rsplit_once('/').expect("absolute");
+    stage.make(parent).await;
+    let lock = stage.lock().await;
+    let hold = stage.trap(Which::at(Operation::Multi, &stage.path));
+    let acquiring = stage.acquire(&lock);
+    stage.finds_it_free(lock, hold, acquiring).await;
+}
+
+/// The queue's directory is created on the first use of a lock whose own directory exists.
 pub(crate) async fn making_the_queue(stage: &Stage) {
     stage.make(&stage.path).await;
     let lock = stage.lock().await;

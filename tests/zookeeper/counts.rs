@@ -1,4 +1,4 @@
-//! What each operation costs, counted on the wire.
+//! What each operation costs, counted on the wire. The first use of a lock is in `directories`.
 
 use std::time::Duration;
 
@@ -49,29 +49,6 @@ async fn a_try_on_a_held_lock_is_one_read_and_no_write() {
     assert!(lock.try_acquire().await.expect("no error").is_none());
     let counts = proxy.counts();
     assert_eq!((counts.requests(), counts.request(Operation::GetChildren)), (1, 1), "{counts}");
-    drop(guard);
-}
-
-#[tokio::test]
-async fn the_first_use_of_a_path_makes_its_directories_and_nothing_else() {
-    let proxy = proxy().await;
-    let locks = bed::connect(&proxy.address(), QUIET).await;
-    let root = unused_path();
-    locks
-        .mutex(&format!("{root}/warm"))
-        .expect("a good path")
-        .acquire()
-        .await
-        .expect("free")
-        .release()
-        .await
-        .expect("released");
-    proxy.reset_counts();
-    let guard = locks.mutex(&format!("{root}/new")).expect("a good path").acquire().await.expect("free");
-    let counts = proxy.counts();
-    // Entering fails; the queue cannot be made, its parent can, the queue can; entering succeeds.
-    assert_eq!((counts.request(Operation::Multi), counts.request(Operation::CreateContainer)), (2, 3), "{counts}");
-    assert_eq!(counts.requests(), 5, "{counts}");
     drop(guard);
 }
 

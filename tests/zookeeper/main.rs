@@ -9,6 +9,7 @@ mod contract;
 mod conversion;
 mod counts;
 mod crashes;
+mod directories;
 mod ensemble;
 mod facts;
 mod link_delay;

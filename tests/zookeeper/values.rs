@@ -52,6 +52,26 @@ async fn concurrent_increments_by_four_sessions_lose_nothing() {
     eprintln!("{} updates took {calls} tries", SESSIONS * UPDATES);
 }
 
+#[tokio::test]
+async fn a_new_value_is_made_together_with_what_is_missing_above_it() {
+    let proxy = proxy().await;
+    let (locks, root) = (connect(&proxy.address(), QUIET).await, unused_path());
+    locks.value(&root).expect("a good path").create("").await.expect("made");
+    // It is tried alone, and then with one directory more each time. One without data is written to when it is made.
+    for (path, data, requests) in
+        [("a", "1", 1), ("b/c", "2", 2), ("d/e/f/g", "3", 4), ("d/e/h/i", "", 2), ("d/j", "", 1)]
+    {
+        let path = format!("{root}/{path}");
+        proxy.reset_counts();
+        let made = locks.value(&path).expect("a good path").create(data).await.expect("made");
+        let counts = proxy.counts();
+        assert_eq!(counts.requests(), requests, "{path}: {counts}");
+        assert_eq!(self::data(&raw(&bed::server().await.address()).await, &path).await, data);
+        // The version is the server's.
+        locks.value(&path).expect("a good path").write(&made, "next").await.expect("nobody has written since");
+    }
+}
+
 /// A counter at 1 behind a proxy, whose note is there, and the same on an undisturbed connection.
 struct Scene {
     proxy: Proxy,

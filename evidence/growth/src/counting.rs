@@ -146,10 +146,14 @@ fn with<T: 'static>(
     })
 }
 
-/// Requests for making a path's last node if so many of its directories are missing: from the innermost outwards until
-/// one can be made, then back.
-fn making(missing: u64) -> u64 {
-    (2 * missing).saturating_sub(1)
+/// Requests for making a queue's directories: the innermost two together, then three, until none is missing above. A queue
+/// beside a semaphore's permits, and one whose lock's directory is refused because it exists, are made alone.
+fn making_queue(queue: &QueuePath, missing: u64) -> u64 {
+    match missing {
+        0 | 1 if queue.as_str().ends_with("/_fairlock_turns") => 1,
+        0 | 1 => 2,
+        _ => missing - 1,
+    }
 }
 
 #[async_trait]
@@ -190,7 +194,7 @@ impl Session for CountingSession {
         let missing: Vec<_> = queue.ancestors().filter(|path| !self.meter().exists(path)).map(str::to_owned).collect();
         self.inner.make_queue(queue).await?;
         let mut meter = self.meter();
-        meter.write(making(missing.len() as u64).max(1));
+        meter.write(making_queue(queue, missing.len() as u64));
         missing.iter().for_each(|path| meter.created(path, None));
         Ok(())
     }
@@ -325,8 +329,8 @@ impl Session for CountingSession {
         }
         let directories = path.as_str().match_indices('/').skip(1).map(|(at, _)| path.as_str()[..at].to_owned());
         let missing: Vec<_> = directories.filter(|directory| !meter.exists(directory)).collect();
-        // It is tried, what is missing is made, and it is tried again.
-        meter.write(if missing.is_empty() { 1 } else { making(missing.len() as u64) + 2 });
+        // It is tried alone, and then with one directory more each time.
+        meter.write(1 + missing.len() as u64);
         missing.iter().for_each(|directory| meter.created(directory, None));
         meter.created(path.as_str(), None);
         written

@@ -29,9 +29,11 @@ fn sum_to(n: u64) -> u64 {
 }
 
 /// Entering where so many directories are missing and nobody is (`Machine::entering`, `make_queue`): the transaction
-/// fails, each directory is tried from the innermost outwards and made on the way back, the transaction succeeds.
+/// fails; another makes the innermost two, then three, and so on, until one begins with the outermost that is missing; the
+/// first one succeeds. Where only the queue is missing, the making of two is refused, and the queue is made.
 pub fn first_use(missing: u64) -> Cost {
-    Cost::of(1 + (2 * missing - 1) + 1, 0, 0)
+    let making = if missing == 1 { 2 } else { missing - 1 };
+    Cost::of(1 + making + 1, 0, 0)
 }
 
 /// Entering an empty queue (`Machine::entered`, proof *alone*).

@@ -152,6 +152,19 @@ async fn a_real_server_sees_the_requests_events_watches_and_bytes_of_the_formula
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_use_costs_on_a_real_server_what_is_said_for_each_number_of_missing_directories() {
+    let mut stage = Stage::set(1).await;
+    // What each makes is there for those behind it.
+    let paths =
+        [("/growth", 1), ("/growth/1", 2), ("/growth/2/lock", 3), ("/growth/3/2/1/lock", 5), ("/growth/3/2", 1)];
+    for (path, missing) in paths {
+        let lock = stage.sessions[0].mutex(path).expect("a good path");
+        lock.acquire().await.expect("free").release().await.expect("held");
+        stage.count(path, formula::first_use(missing) + formula::release(false)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reconnect_gives_all_watches_back_in_one_request_of_each_session() {
     const WAITERS: u64 = 40;
     let queue = QUEUE.len() as u64;

@@ -19,7 +19,7 @@
 //!
 //! A lock per task does not mean a node per task: ZooKeeper knows only the tasks that are being worked on, and the
 //! empty directories of those of the last minute or so, which its servers remove. A million tasks that wait, or are
-//! done, are the database's matter. A task costs about fourteen requests, a third of them for making its directory;
+//! done, are the database's matter. A task costs about twelve requests, two of them for making its directories;
 //! where the work is done sooner than that, let one row stand for a hundred pieces of it.
 
 #![forbid(unsafe_code)]

@@ -4,6 +4,7 @@
 //! docs/PROTOCOL.md, "The client crate".
 
 mod diagnosis;
+mod directories;
 mod nodes;
 pub mod probe;
 mod session;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tracing::debug;
 use zookeeper_client as zk;
 
+use super::directories::{self, QUEUE_MARK};
 use super::states::{end, forward_states};
 use super::{Access, multi_error, nodes, not_understood, store_error, values};
 use crate::error::{Error, LossReason};
@@ -20,10 +21,6 @@ use crate::store::{
     StoreError, StoreErrorKind, Value, WatchEvent, WatchLimits, Watched, WatchedMembers, WatchedValue,
 };
 use crate::token::FencingToken;
-
-/// The data of a queue's directory, for people who look at it. Written by everyone who enters: the write is what
-/// makes the server tell the directory's state inside the transaction.
-const QUEUE_MARK: &[u8] = b"fairlock queue 1";
 
 /// After a reconnect, zookeeper-client 0.11.2 restores its watches in frames of at most 128 KiB of paths, all with
 /// the same request id (`WatchManager::resend_watches`). The reply to a second frame then breaks the connection, and
@@ -103,22 +100,6 @@ impl ZooKeeperSession {
         Ok(Entered { sequence, token: FencingToken::from(stat.czxid), neighbours: Neighbours::Unknown })
     }
 
-    async fn create_directory(&self, client: &zk::Client, path: &str, data: &[u8]) -> Result<(), zk::Error> {
-        let acls = self.access.acls();
-        let acls = zk::Acls::new(&acls);
-        let created = match client.create(path, data, &zk::CreateMode::Container.with_acls(acls)).await {
-            // Before 3.5 there are no containers: the directory stays.
-            Err(zk::Error::Unimplemented) => {
-                client.create(path, data, &zk::CreateMode::Persistent.with_acls(acls)).await
-            }
-            created => created,
-        };
-        match created {
-            Ok(_) | Err(zk::Error::NodeExists) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The paths of this session's ephemeral nodes in a queue.
     async fn own_paths(&self, client: &zk::Client, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
         match client.list_ephemerals(queue.as_str()).await {
@@ -188,19 +169,7 @@ impl Session for ZooKeeperSession {
     }
 
     async fn make_queue(&self, queue: &QueuePath) -> Result<(), StoreError> {
-        let client = self.client()?;
-        let directories: Vec<&str> = queue.ancestors().collect();
-        // From the innermost outwards until one can be made, then back: mostly all but the last exist.
-        let mut missing = directories.len() - 1;
-        loop {
-            let data = if missing + 1 == directories.len() { QUEUE_MARK } else { b"" };
-            match self.create_directory(&client, directories[missing], data).await {
-                Ok(()) if missing + 1 == directories.len() => return Ok(()),
-                Ok(()) => missing += 1,
-                Err(zk::Error::NoNode) if missing > 0 => missing -= 1,
-                Err(error) => return Err(store_error(error)),
-            }
-        }
+        directories::make(&self.client()?, &self.access.acls(), queue).await
     }
 
     async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {

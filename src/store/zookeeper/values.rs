@@ -11,7 +11,7 @@ use std::pin::Pin;
 use futures_util::FutureExt;
 use zookeeper_client as zk;
 
-use super::{multi_error, not_understood, store_error};
+use super::{directories, multi_error, not_understood, store_error};
 use crate::path::LockPath;
 use crate::store::{Expected, StoreError, StoreErrorKind, Value, WatchedValue};
 use crate::token::FencingToken;
@@ -81,7 +81,12 @@ async fn create(
     for _ in 0..CREATIONS_MAX {
         match create_at_once(client, options, path, data).await {
             Ok(version) => return Ok(version),
-            Err(zk::Error::NoNode) => make_parents(client, options, path).await?,
+            Err(zk::Error::NoNode) => {
+                if create_with_parents(client, options, path, data).await? {
+                    return Ok(version_of_new(data));
+                }
+                make_parents(client, options, path).await?;
+            }
             Err(zk::Error::NodeExists) => {
                 // The refusal was this session's write, so its own server knows the node, or more.
                 match client.check_stat(path.as_str()).await.map_err(store_error)? {
@@ -107,20 +112,51 @@ async fn create_at_once(
     data: &[u8],
 ) -> Result<i32, zk::Error> {
     if !data.is_empty() {
-        return client.create(path.as_str(), data, options).await.map(|_| 0);
+        return client.create(path.as_str(), data, options).await.map(|_| version_of_new(data));
     }
     let committed = {
         let mut writer = client.new_multi_writer();
-        writer.add_create(path.as_str(), data, options)?;
-        writer.add_set_data(path.as_str(), data, Some(0))?;
+        add_new(&mut writer, options, path, data)?;
         writer.commit().await
     };
     match committed {
-        Ok(_) => Ok(1),
+        Ok(_) => Ok(version_of_new(data)),
         Err(zk::MultiWriteError::RequestFailed { source } | zk::MultiWriteError::OperationFailed { source, .. }) => {
             Err(source)
         }
     }
+}
+
+fn add_new(
+    writer: &mut zk::MultiWriter<'_>,
+    options: &zk::CreateOptions<'_>,
+    path: &LockPath,
+    data: &[u8],
+) -> Result<(), zk::Error> {
+    writer.add_create(path.as_str(), data, options)?;
+    if data.is_empty() {
+        writer.add_set_data(path.as_str(), data, Some(0))?;
+    }
+    Ok(())
+}
+
+fn version_of_new(data: &[u8]) -> i32 {
+    i32::from(data.is_empty())
+}
+
+/// As a queue's directories are made. Says whether they and the value are there.
+async fn create_with_parents(
+    client: &zk::Client,
+    options: &zk::CreateOptions<'_>,
+    path: &LockPath,
+    data: &[u8],
+) -> Result<bool, StoreError> {
+    let parents: Vec<&str> = path.parents().collect();
+    directories::make_together(client, parents.len(), |writer, outermost| {
+        parents[outermost..].iter().try_for_each(|parent| writer.add_create(parent, b"", options))?;
+        add_new(writer, options, path, data)
+    })
+    .await
 }
 
 /// From the innermost outwards until one can be made, then back.
