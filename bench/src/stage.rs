@@ -25,6 +25,9 @@ const ENTERED: Duration = Duration::from_millis(30);
 /// How long those who are in a queue may take to look at what they wait for.
 const WATCHING: Duration = Duration::from_secs(5);
 
+/// So many of a crowd come at once, and the others after them.
+const BATCH: usize = 1_000;
+
 /// How long a crowd may take to gather.
 const GATHERING: Duration = Duration::from_secs(300);
 
@@ -188,8 +191,17 @@ impl Entrant {
         let lock = self.unused_lock();
         self.way.set_delay(Duration::ZERO);
         let before = self.way.passed().looks();
-        self.contender.gather(&lock, waiters).await?;
-        self.in_queue(&lock, waiters + 1, observer).await?;
+        let mut came = waiters.min(BATCH);
+        self.contender.gather(&lock, came).await?;
+        self.in_queue(&lock, came + 1, observer).await?;
+        while came < waiters {
+            let batch = BATCH.min(waiters - came);
+            for _ in 0..batch {
+                self.contender.join().await?;
+            }
+            came += batch;
+            self.in_queue(&lock, came + 1, observer).await?;
+        }
         self.watch(before + waiters as u64).await;
         // The more there are, the longer may one of them be without a processor.
         self.settle(link, QUIET + Duration::from_micros(300) * u32::try_from(waiters).unwrap_or(u32::MAX)).await;
