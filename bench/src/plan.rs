@@ -17,9 +17,12 @@ pub(crate) struct Arguments {
     /// The smallest form: seconds, no delays, only contenders that need nothing else than this program. No figure for anybody
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Also drain queues of 10,000
+    /// Also drain queues of 10,000, of the floor and of fairlock
     #[arg(long)]
     pub(crate) large: bool,
+    /// Also drain queues of 10,000 of all others: minutes for each, and gigabytes of memory
+    #[arg(long, requires = "large")]
+    pub(crate) large_peers: bool,
     /// Write docs/BENCHMARKS.md and its pictures
     #[arg(long)]
     pub(crate) write: bool,
@@ -56,6 +59,7 @@ pub(crate) struct Plan {
     pub(crate) drains: Vec<usize>,
     /// So many wait when a queue is drained; other locks do it once, if they come to an end.
     pub(crate) large_drains: Vec<usize>,
+    pub(crate) large_peers: bool,
     /// So many locks are in use at the same time.
     pub(crate) independent: Vec<Independent>,
     /// So many share a lock or take it alone at the same time, each so often.
@@ -88,6 +92,7 @@ impl Arguments {
                 waiters: vec![2],
                 drains: vec![10, 20],
                 large_drains: vec![],
+                large_peers: false,
                 independent: vec![Independent { locks: 4, sessions: 1 }, Independent { locks: 4, sessions: 2 }],
                 mix: (4, 5),
                 kills: 1,
@@ -100,16 +105,17 @@ impl Arguments {
             servers: Servers::One,
             contenders,
             links: LINKS.to_vec(),
-            rounds: rounds(15),
-            crowd_rounds: rounds(5),
+            rounds: rounds(9),
+            crowd_rounds: rounds(3),
             cycles: 20,
             hand_overs: 6,
             waiters: vec![2, 8, 64, 1_000],
             drains: vec![100, 1_000],
             large_drains: if self.large { vec![10_000] } else { vec![] },
+            large_peers: self.large_peers,
             independent: [64, 1_000].into_iter().flat_map(independent).collect(),
             mix: (32, 5),
-            kills: rounds(7),
+            kills: rounds(5),
             crowds_in_memory: vec![100, 250, 500, 1_000],
             warm_up: 3_000,
         }

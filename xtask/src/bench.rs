@@ -17,7 +17,14 @@ pub(crate) fn command(flags: Bench) -> Result<Command> {
     }
     let mut command = cargo(&["run", "--bin", "benchmarks"])?;
     command.args(package).arg("--");
-    for (flag, is_given) in [("--quick", flags.quick), ("--large", flags.large), ("--write", flags.write)] {
+    let given = [
+        ("--quick", flags.quick),
+        ("--large", flags.large),
+        ("--large-peers", flags.large_peers),
+        ("--no-ensemble", flags.no_ensemble),
+        ("--write", flags.write),
+    ];
+    for (flag, is_given) in given {
         if is_given {
             command.arg(flag);
         }

@@ -50,17 +50,21 @@ xflags::xflags! {
             optional --control
         }
 
-        /// Measure fairlock beside other locks on ZooKeeper, in turn, on one server; docs/BENCHMARKS.md has a run of it.
+        /// Measure fairlock beside other locks, in turn, on one server and on three; docs/BENCHMARKS.md has a run of it.
         cmd bench {
             /// The smallest form: seconds, no delays, and only what needs neither Python nor Java.
             optional --quick
-            /// Also drain queues of 10,000.
+            /// Also drain queues of 10,000, of the floor and of fairlock.
             optional --large
+            /// And of all others: minutes for each, and gigabytes of memory.
+            optional --large-peers
+            /// Leave out the ensemble of three servers.
+            optional --no-ensemble
             /// Write docs/BENCHMARKS.md and its pictures.
             optional --write
             /// How many rounds of each.
             optional --rounds rounds: u32
-            /// Only these, with commas between them: floor, fairlock, zookeeper-client, kazoo, curator.
+            /// Only these, with commas between them: floor, fairlock, zookeeper-client, kazoo, curator, etcd, redis.
             optional --contenders contenders: String
             /// A folder with the jars of Curator and what they need.
             optional --curator-jars curator_jars: PathBuf
