@@ -11,6 +11,7 @@ use super::callgrind::{self, Kind, Spot};
 use super::memory::output;
 use super::own::{WHO, measured};
 use crate::contenders::Name;
+use crate::debian::Program;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::report::table;
@@ -99,11 +100,9 @@ pub(crate) async fn measure(plan: &Plan, address: &str, workshop: &Path) -> Inst
 }
 
 async fn measure_into(instructions: &mut Instructions, plan: &Plan, address: &str, workshop: &Path) -> Result<()> {
-    let mut look = Command::new("valgrind");
-    look.arg("--version");
-    output(look).await.map_err(|error| {
-        Error::Missing(format!("valgrind cannot be run; install it, in Debian the package valgrind ({error})"))
-    })?;
+    let valgrind = Program::find("valgrind", &["valgrind"], &workshop.join("valgrind")).await?;
+    // Where it was built to look for its tools there may be none.
+    let tools = valgrind.unpacked("usr/libexec/valgrind");
     std::fs::create_dir_all(workshop).map_err(Error::io(format!("make {}", workshop.display())))?;
     let own = std::env::current_exe().map_err(Error::io("find the path of this program"))?;
     let times = plan.cycles_in_instructions;
@@ -112,7 +111,8 @@ async fn measure_into(instructions: &mut Instructions, plan: &Plan, address: &st
         for (name, argument) in WHO.into_iter().filter(|(name, _)| is_shown(*name)) {
             let [cycles, hand_overs] = what.arguments(times);
             let written = workshop.join(format!("callgrind-{argument}-{cycles}-{hand_overs}.out"));
-            let mut command = Command::new("valgrind");
+            let mut command = Command::new(&valgrind.path);
+            command.env_remove("VALGRIND_OPTS").envs(tools.iter().map(|tools| ("VALGRIND_LIB", tools)));
             command.args(["--tool=callgrind", CALLERS, "--compress-strings=no", "--compress-pos=no"]);
             // A function's name is written as its type is.
             command.arg(format!("--toggle-collect={}", type_name_of_val(&measured)));
@@ -120,7 +120,11 @@ async fn measure_into(instructions: &mut Instructions, plan: &Plan, address: &st
             command.arg(&own).args(["spend", argument, address]).args([cycles, hand_overs]);
             output(command).await?;
             let text = std::fs::read_to_string(&written).map_err(Error::io(format!("read {}", written.display())))?;
-            instructions.profiles.insert((what, name), callgrind::each(&callgrind::read(&text), times));
+            let spots = callgrind::read(&text);
+            if spots.is_empty() {
+                return Err(Error::Peer(format!("callgrind has counted nothing of {argument}: {}", written.display())));
+            }
+            instructions.profiles.insert((what, name), callgrind::each(&spots, times));
         }
     }
     Ok(())
