@@ -74,8 +74,10 @@ fn spot(stack: &[&str], file: &str) -> Spot {
 fn kind(function: &str) -> Kind {
     const ALLOCATES: [&str; 10] =
         ["alloc", "free", "_int_", "unlink_chunk", "tcache_", "memalign", "__rust_", "__rdl_", "systrim", "heap_trim"];
-    // Functions of crates have a path, and types.
-    if function.contains("::") || function.starts_with('<') {
+    // Functions of crates have a path, and types. So has what the compiler puts before the allocator.
+    if function.starts_with("__rustc::") {
+        Kind::Allocator
+    } else if function.contains("::") || function.starts_with('<') {
         Kind::Code
     } else if ALLOCATES.iter().any(|part| function.contains(part)) {
         Kind::Allocator
@@ -111,7 +113,7 @@ fn crate_of_function(function: &str) -> Option<&str> {
         let from = before.rfind(|letter| !is_part(letter)).map_or(0, |end| end + 1);
         let name = &before[from..];
         let is_first = !before[..from].ends_with("::");
-        if is_first && !name.is_empty() && !["alloc", "core", "hashbrown", "std"].contains(&name) {
+        if is_first && !name.is_empty() && !["__rustc", "alloc", "core", "hashbrown", "std"].contains(&name) {
             return Some(if name == "benchmarks" { BENCHMARK } else { name });
         }
         // On to the next path of the name.
@@ -172,8 +174,10 @@ mod tests {
 
     #[test]
     fn a_function_without_a_path_is_of_the_c_library() {
-        let kinds = ["alloc_perturb", "posix_memalign", "__memcpy_avx_unaligned_erms", "<&T as A>::fmt"].map(kind);
+        let kinds =
+            ["alloc_perturb", "__rustc::__rdl_alloc", "__memcpy_avx_unaligned_erms", "<&T as A>::fmt"].map(kind);
         assert_eq!(kinds, [Kind::Allocator, Kind::Allocator, Kind::Libc, Kind::Code]);
+        assert_eq!(crate_of_function("__rustc::__rdl_alloc"), None);
     }
 
     #[test]

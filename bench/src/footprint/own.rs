@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 use zookeeper_client as zk;
@@ -30,6 +32,12 @@ const CYCLES: usize = 10;
 
 /// How long a crowd may take until all of it waits.
 const GATHERING: Duration = Duration::from_secs(60);
+
+/// How long those who are in a queue may take to watch what they wait for.
+const WATCHING: Duration = Duration::from_secs(5);
+
+/// No more watches in this time are all there will be. A session of fairlock watches the node of a lock that it has held for 50 ms.
+const UNCHANGED: Duration = Duration::from_millis(80);
 
 /// What this program is told to be, by itself.
 #[derive(Debug, Clone, Subcommand)]
@@ -84,8 +92,10 @@ fn spend(runtime: &Runtime, who: Name, address: &str, cycles: usize, hand_overs:
     }
     let (crowd, waiters) = (format!("{lock}-crowd"), STILL_WAITING + hand_overs);
     runtime.block_on(async {
+        let before = watches(address).await?;
         contender.gather(&crowd, waiters).await?;
-        in_queue(address, &who.queue(&crowd), waiters + 1).await
+        in_queue(address, &who.queue(&crowd), waiters + 1).await?;
+        watched(address, before + waiters).await
     })?;
     let hand_overs_spent = measured(
         runtime,
@@ -122,6 +132,37 @@ async fn in_queue(address: &str, queue: &str, count: usize) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Waits until the server keeps so many watches, and no more come: whoever comes into a queue watches in the end what it waits for.
+///
+/// Not for ever: a client may spare watches, and is ready without them.
+async fn watched(address: &str, count: usize) -> Result<()> {
+    let deadline = Instant::now() + WATCHING;
+    let mut before = 0;
+    while Instant::now() < deadline {
+        let now = watches(address).await?;
+        if now >= count && now == before {
+            break;
+        }
+        before = now;
+        tokio::time::sleep(UNCHANGED).await;
+    }
+    Ok(())
+}
+
+/// So many the server keeps, of all its clients.
+async fn watches(address: &str) -> Result<usize> {
+    let error = || Error::io("ask the server for its watches");
+    let mut server = TcpStream::connect(address).await.map_err(error())?;
+    server.write_all(b"wchs").await.map_err(error())?;
+    let mut said = String::new();
+    server.read_to_string(&mut said).await.map_err(error())?;
+    total(&said).ok_or_else(|| Error::Peer(format!("the server does not tell its watches: {said}")))
+}
+
+fn total(said: &str) -> Option<usize> {
+    said.lines().find_map(|line| line.strip_prefix("Total watches:"))?.trim().parse().ok()
 }
 
 /// Of this process, all its threads.
@@ -169,6 +210,12 @@ mod tests {
     fn what_was_spent_is_divided_by_the_times() {
         assert_eq!(each(Duration::from_micros(10), 4), 2_500);
         assert_eq!(each(Duration::from_micros(10), 0), 10_000);
+    }
+
+    #[test]
+    fn watches_are_those_of_all_clients() {
+        assert_eq!(total("2 connections watching 3 paths\nTotal watches:14\n"), Some(14));
+        assert_eq!(total("wchs is not executed because it is not in the whitelist.\n"), None);
     }
 
     #[test]
