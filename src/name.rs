@@ -100,7 +100,21 @@ impl Sequence {
 
     /// The contender's znode name.
     pub fn node_name(self) -> String {
-        format!("{}{self}", self.mode.prefix())
+        let prefix = self.mode.prefix();
+        if self.number < 0 {
+            return format!("{prefix}{self}");
+        }
+        // As it is shown, but not formatted, which takes three times as many instructions: each acquisition makes a name twice.
+        let mut digits = [b'0'; 10];
+        let mut rest = self.number.unsigned_abs();
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut name = String::with_capacity(prefix.len() + digits.len());
+        name.push_str(&prefix);
+        name.extend(digits.map(char::from));
+        name
     }
 
     /// Parses the name of a znode in a queue. `None`: the node is not one of this library's contenders.

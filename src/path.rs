@@ -72,7 +72,7 @@ impl LockPath {
 
     /// Where the contenders' znodes of this lock lie.
     pub(crate) fn queue(&self) -> QueuePath {
-        QueuePath(format!("{}/{QUEUE_NAME}", self.0).into())
+        QueuePath([&*self.0, "/", QUEUE_NAME].concat().into())
     }
 
     /// Where the contenders for a semaphore's permits wait for their turn to look for room.
@@ -149,7 +149,8 @@ impl QueuePath {
 
     /// The path of a node in this queue.
     pub fn join(&self, name: &str) -> String {
-        format!("{}/{name}", self.0)
+        // Joined, not formatted, which would take several times as many instructions.
+        [&*self.0, "/", name].concat()
     }
 
     /// All directories that must exist for this queue, the outermost first, the queue itself last.

@@ -71,6 +71,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     workloads::run(&mut stage, &places, &plan, &mut results).await;
     footprint::own::measure(&plan, stage.address(), &mut results).await;
     results.memory = footprint::memory::measure(&plan, stage.address(), &workshop).await;
+    results.instructions = footprint::instructions::measure(&plan, stage.address(), &workshop).await;
     let rounds = format!("{} rounds of what is quick, {} of what has a crowd", plan.rounds, plan.crowd_rounds);
     if !arguments.quick && !arguments.no_ensemble {
         let plan = plan.on_three(stage.entrants.iter().map(|entrant| entrant.name));

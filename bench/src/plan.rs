@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) kills: usize,
     /// Memory is measured with so many waiters, and with so many held locks.
     pub(crate) crowds_in_memory: Vec<u64>,
+    /// So many cycles, and as many hand-overs, are counted in instructions.
+    pub(crate) cycles_in_instructions: usize,
     /// Before anything is measured, the server is warmed up with so many nodes.
     pub(crate) warm_up: usize,
 }
@@ -97,6 +99,7 @@ impl Arguments {
                 mix: (4, 5),
                 kills: 1,
                 crowds_in_memory: vec![10, 20],
+                cycles_in_instructions: 0,
                 warm_up: 0,
             };
         }
@@ -117,6 +120,7 @@ impl Arguments {
             mix: (32, 5),
             kills: rounds(5),
             crowds_in_memory: vec![100, 250, 500, 1_000],
+            cycles_in_instructions: 100,
             warm_up: 3_000,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::contenders::{Independent, Name};
 use crate::cost::{Cost, Costs};
-use crate::footprint::Memory;
+use crate::footprint::{Instructions, Memory};
 use crate::statistics::Rounds;
 
 /// How many servers there are; a contender is connected to one of them.
@@ -112,8 +112,17 @@ impl Directory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Busy {
     Cycle,
-    HandOver { waiters: usize },
-    Drain { waiters: usize },
+    HandOver {
+        waiters: usize,
+    },
+    /// Several in turn, so that fewer and fewer wait.
+    HandOvers {
+        from: usize,
+        to: usize,
+    },
+    Drain {
+        waiters: usize,
+    },
 }
 
 impl Busy {
@@ -121,6 +130,7 @@ impl Busy {
         match self {
             Self::Cycle => Work::Uncontended,
             Self::HandOver { waiters } => Work::HandOver { waiters },
+            Self::HandOvers { from, to } => return format!("hand-over with {from} waiting, then fewer, down to {to}"),
             Self::Drain { waiters } => Work::Drain { waiters },
         }
         .text()
@@ -197,6 +207,7 @@ pub(crate) struct Results {
     /// What ran to be measured on, as text.
     pub(crate) servers: Vec<String>,
     pub(crate) memory: Memory,
+    pub(crate) instructions: Instructions,
     /// Who was not measured, or not to the end, and why.
     pub(crate) missing: Vec<(Name, String)>,
     /// What no figure shows.

@@ -2,31 +2,42 @@
 //! program again, told to be a part of it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::runtime::Runtime;
+use zookeeper_client as zk;
 
 use super::memory::output;
-use crate::contenders::{self, Contender, Name, Places};
+use crate::contenders::{self, Name, Places};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::results::{Busy, LOOPBACK, Results, Shot, Work};
 
 /// Those that are libraries of this language; others are processes with an interpreter in them.
-const WHO: [(Name, &str); 3] =
+pub(super) const WHO: [(Name, &str); 3] =
     [(Name::Floor, "floor"), (Name::Fairlock, "fairlock"), (Name::ZookeeperClient, "zookeeper-client")];
 
-/// So many wait when what a hand-over costs is counted from.
-const HAND_OVER_WAITERS: usize = 2;
+/// So many wait still after the last hand-over that is counted.
+const STILL_WAITING: usize = 2;
 
 /// So many times as many cycles as make a figure of time.
 const CYCLES: usize = 10;
 
 /// How long a crowd may take until all of it waits.
-const GATHERING: Duration = Duration::from_secs(1);
+const GATHERING: Duration = Duration::from_secs(60);
+
+/// How long those who are in a queue may take to watch what they wait for.
+const WATCHING: Duration = Duration::from_secs(5);
+
+/// No more watches in this time are all there will be. A session of fairlock watches the node of a lock that it has held for 50 ms.
+const UNCHANGED: Duration = Duration::from_millis(80);
 
 /// What this program is told to be, by itself.
 #[derive(Debug, Clone, Subcommand)]
@@ -49,38 +60,109 @@ pub(crate) fn run(part: &Part) -> Result<()> {
     // One thread, so that nothing is spent on waking others up.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::io("make a runtime"))?;
-    let spent = runtime.block_on(async {
-        let places = Places { workshop: Path::new("."), curator_jars: None };
-        let mut contender = contenders::open(*who, address, &places).await?;
-        let lock = format!("/bench/own-{}", std::process::id());
-        spend(&mut *contender, &lock, *cycles, *hand_overs).await
-    })?;
+    let spent = spend(&runtime, *who, address, *cycles, *hand_overs)?;
     println!("{}", serde_json::to_string(&spent).map_err(|error| Error::Peer(error.to_string()))?);
     // What is still open ends with the process.
     std::process::exit(0)
 }
 
-async fn spend(contender: &mut dyn Contender, lock: &str, cycles: usize, hand_overs: usize) -> Result<Spent> {
-    // The first makes the directory.
-    contender.acquire(lock).await?;
-    contender.release().await?;
-    let before = spent();
-    for _ in 0..cycles {
-        contender.acquire(lock).await?;
+fn spend(runtime: &Runtime, who: Name, address: &str, cycles: usize, hand_overs: usize) -> Result<Spent> {
+    let lock = format!("/bench/own-{}", std::process::id());
+    let mut contender = runtime.block_on(async {
+        let places = Places { workshop: Path::new("."), curator_jars: None };
+        let mut contender = contenders::open(who, address, &places).await?;
+        // The first makes the directory.
+        contender.acquire(&lock).await?;
         contender.release().await?;
+        Ok::<_, Error>(contender)
+    })?;
+    let cycles_spent = measured(
+        runtime,
+        pin!(async {
+            for _ in 0..cycles {
+                contender.acquire(&lock).await?;
+                contender.release().await?;
+            }
+            Ok(())
+        }),
+    )?;
+    let cycle = each(cycles_spent, cycles);
+    if hand_overs == 0 {
+        return Ok(Spent { cycle, hand_over: 0 });
     }
-    let cycle = each(spent().saturating_sub(before), cycles);
-    let mut hand_over = 0;
-    if hand_overs > 0 {
-        contender.gather(&format!("{lock}-crowd"), HAND_OVER_WAITERS + hand_overs).await?;
-        tokio::time::sleep(GATHERING).await;
-        let before = spent();
-        for _ in 0..hand_overs {
-            contender.hand_over().await?;
+    let (crowd, waiters) = (format!("{lock}-crowd"), STILL_WAITING + hand_overs);
+    runtime.block_on(async {
+        let before = watches(address).await?;
+        contender.gather(&crowd, waiters).await?;
+        in_queue(address, &who.queue(&crowd), waiters + 1).await?;
+        watched(address, before + waiters).await
+    })?;
+    let hand_overs_spent = measured(
+        runtime,
+        pin!(async {
+            for _ in 0..hand_overs {
+                contender.hand_over().await?;
+            }
+            Ok(())
+        }),
+    )?;
+    Ok(Spent { cycle, hand_over: each(hand_overs_spent, hand_overs) })
+}
+
+/// Does the work and nothing else, and says how much time of the processor that took. A function of its own, since this is where
+/// instructions are counted.
+#[inline(never)]
+pub(super) fn measured(runtime: &Runtime, work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<Duration> {
+    let before = spent();
+    runtime.block_on(work)?;
+    Ok(spent().saturating_sub(before))
+}
+
+/// Waits until somebody else sees so many in the queue.
+async fn in_queue(address: &str, queue: &str, count: usize) -> Result<()> {
+    let observer = zk::Client::connect(address).await?;
+    let deadline = Instant::now() + GATHERING;
+    loop {
+        let stat = observer.check_stat(queue).await?;
+        if stat.is_some_and(|stat| usize::try_from(stat.num_children) == Ok(count)) {
+            return Ok(());
         }
-        hand_over = each(spent().saturating_sub(before), hand_overs);
+        if Instant::now() > deadline {
+            return Err(Error::Late("gathering a crowd"));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    Ok(Spent { cycle, hand_over })
+}
+
+/// Waits until the server keeps so many watches, and no more come: whoever comes into a queue watches in the end what it waits for.
+///
+/// Not for ever: a client may spare watches, and is ready without them.
+async fn watched(address: &str, count: usize) -> Result<()> {
+    let deadline = Instant::now() + WATCHING;
+    let mut before = 0;
+    while Instant::now() < deadline {
+        let now = watches(address).await?;
+        if now >= count && now == before {
+            break;
+        }
+        before = now;
+        tokio::time::sleep(UNCHANGED).await;
+    }
+    Ok(())
+}
+
+/// So many the server keeps, of all its clients.
+async fn watches(address: &str) -> Result<usize> {
+    let error = || Error::io("ask the server for its watches");
+    let mut server = TcpStream::connect(address).await.map_err(error())?;
+    server.write_all(b"wchs").await.map_err(error())?;
+    let mut said = String::new();
+    server.read_to_string(&mut said).await.map_err(error())?;
+    total(&said).ok_or_else(|| Error::Peer(format!("the server does not tell its watches: {said}")))
+}
+
+fn total(said: &str) -> Option<usize> {
+    said.lines().find_map(|line| line.strip_prefix("Total watches:"))?.trim().parse().ok()
 }
 
 /// Of this process, all its threads.
@@ -103,7 +185,7 @@ pub(crate) async fn measure(plan: &Plan, address: &str, results: &mut Results) {
             match process(argument, address, cycles, hand_overs).await {
                 Ok(spent) => {
                     let shot = |nanos| Shot::new(Duration::from_nanos(nanos), vec![]);
-                    let hand_over = Busy::HandOver { waiters: HAND_OVER_WAITERS };
+                    let hand_over = Busy::HandOvers { from: STILL_WAITING + hand_overs, to: STILL_WAITING };
                     results.add(Work::Own(Busy::Cycle), LOOPBACK, name, shot(spent.cycle));
                     results.add(Work::Own(hand_over), LOOPBACK, name, shot(spent.hand_over));
                 }
@@ -128,6 +210,12 @@ mod tests {
     fn what_was_spent_is_divided_by_the_times() {
         assert_eq!(each(Duration::from_micros(10), 4), 2_500);
         assert_eq!(each(Duration::from_micros(10), 0), 10_000);
+    }
+
+    #[test]
+    fn watches_are_those_of_all_clients() {
+        assert_eq!(total("2 connections watching 3 paths\nTotal watches:14\n"), Some(14));
+        assert_eq!(total("wchs is not executed because it is not in the whitelist.\n"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! What memory and processor time are shown as, and the bars that they are meant to reach.
+//! What memory is shown as, and the bars that they are meant to reach.
 
+use super::instructions;
 use super::memory::{Curve, Memory, What};
 use crate::contenders::Name;
 use crate::report::table;
@@ -15,10 +16,12 @@ const SITES_MAX: usize = 12;
 pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
     let bar = format!("heap of a waiter, its caller's task included: at most {WAITER_BYTES_MAX:.0} bytes");
     let curve = results.memory.curves.get(&(What::Waiter, Name::Fairlock));
-    vec![match curve.and_then(|curve| curve.each(|seen| seen.live)) {
+    let mut verdicts = vec![match curve.and_then(|curve| curve.each(|seen| seen.live)) {
         Some(bytes) => Verdict { bar, figure: bytes_text(bytes), outcome: met(bytes <= WAITER_BYTES_MAX) },
         None => not_measured(bar),
-    }]
+    }];
+    verdicts.extend(instructions::verdicts(&results.instructions));
+    verdicts
 }
 
 pub(crate) fn memory_tables(memory: &Memory) -> String {

@@ -19,6 +19,7 @@ pub(crate) fn tables(results: &Results) -> String {
         ("Counts", count_table(results)),
         ("Processor time", time_table(results, Work::is_processor_time)),
         ("Memory", footprint::memory_tables(&results.memory)),
+        ("Instructions", footprint::instructions_tables(&results.instructions)),
         ("Missing", missing(results)),
         ("Remarks", remarks(results)),
     ];
