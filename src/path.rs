@@ -199,7 +199,9 @@ pub(crate) fn check_components(path: &str) -> Result<(), &'static str> {
             _ => {}
         }
     }
-    if path.chars().any(is_refused) {
+    // Nearly all paths are plain, which a look at their bytes shows at a fraction of the cost.
+    let is_plain = path.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if !is_plain && path.chars().any(is_refused) {
         return Err("it has a null, control or private-use character, which ZooKeeper refuses");
     }
     Ok(())

@@ -110,7 +110,10 @@ impl Stage {
         let started = Instant::now();
         for round in 0..rounds + usize::from(warm_up) {
             let mut failed = Vec::new();
-            for entrant in &mut self.entrants {
+            // Whatever one leaves behind is not always the next one's to bear.
+            let count = self.entrants.len();
+            for number in (0..count).map(|number| (number + round) % count) {
+                let entrant = &mut self.entrants[number];
                 entrant.way.set_delay(link.delay());
                 let shot = shoot(entrant, &self.observer).await;
                 entrant.way.set_delay(Duration::ZERO);
@@ -202,7 +205,7 @@ impl Entrant {
             came += batch;
             self.in_queue(&lock, came + 1, observer).await?;
         }
-        self.watch(before + waiters as u64).await;
+        self.watch(before + waiters as u64 * self.name.looks()).await;
         // The more there are, the longer may one of them be without a processor.
         self.settle(link, QUIET + Duration::from_micros(300) * u32::try_from(waiters).unwrap_or(u32::MAX)).await;
         self.way.set_delay(link.delay());
@@ -214,7 +217,7 @@ impl Entrant {
         let before = self.way.passed().looks();
         self.contender.join().await?;
         self.in_queue(lock, count, observer).await?;
-        self.watch(before + 1).await;
+        self.watch(before + self.name.looks()).await;
         self.settle(link, ENTERED).await;
         Ok(())
     }

@@ -141,8 +141,8 @@ impl Spread {
     }
 
     /// As [`Fairlock::multi_lock`], each path on its own ensemble. That of one ensemble would take all paths there, where nobody else
-    /// looks for them. The [transaction](crate::recipes::MultiGuard::transaction) of a guard of several ensembles is refused, since it
-    /// checks all nodes where the first one is.
+    /// looks for them. The [transaction](crate::recipes::MultiGuard::transaction) of a guard of several ensembles is refused, since none
+    /// of them could decide it.
     ///
     /// # Errors
     ///
@@ -295,9 +295,15 @@ mod tests {
             let tried = locks.mutex(path).expect("a good path").try_acquire().await.expect("no error");
             assert!(tried.is_none(), "{path} is held elsewhere");
         }
-        // On the ensemble of the first, the others' nodes are missing: refused, and nothing is written.
+        // Although nodes of the same paths are there as well: somebody goes by another map.
+        let first = locks.of(&paths[0]).expect("a good path");
+        let mut elsewhere = Vec::new();
+        for path in paths.iter().filter(|path| locks.name_of(path).ok() != locks.name_of(&paths[0]).ok()) {
+            elsewhere.push(first.mutex(path).expect("a good path").acquire().await.expect("free there"));
+        }
+        assert!(!elsewhere.is_empty());
         let written = guard.transaction().create("/written", "").commit().await;
-        assert!(written.is_err(), "{written:?}");
+        assert!(matches!(written, Err(Error::InvalidConfig { .. })), "{written:?}");
         guard.release().await.expect("held");
     }
 

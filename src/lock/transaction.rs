@@ -29,11 +29,13 @@ const OPERATION_BYTES: usize = 64;
 pub struct Transaction<'a> {
     hold: &'a Hold,
     operations: Vec<Operation>,
+    /// Why it must not be executed.
+    refusal: Option<&'static str>,
 }
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(hold: &'a Hold) -> Self {
-        Self { hold, operations: Vec::new() }
+        Self { hold, operations: Vec::new(), refusal: None }
     }
 
     /// Creates a persistent node.
@@ -66,6 +68,12 @@ impl<'a> Transaction<'a> {
         self
     }
 
+    /// Makes it one that is refused when it is committed.
+    pub(crate) fn refused(mut self, reason: &'static str) -> Self {
+        self.refusal = Some(reason);
+        self
+    }
+
     /// Executes the transaction.
     ///
     /// # Errors
@@ -84,6 +92,9 @@ impl<'a> Transaction<'a> {
         let path = self.hold.lock().as_str();
         if let Some(reason) = self.hold.loss() {
             return Err(Error::LockLost { path: path.to_owned(), reason });
+        }
+        if let Some(reason) = self.refusal {
+            return Err(Error::InvalidConfig { reason: reason.into() });
         }
         let bytes = self.operations.iter().map(bytes_of).sum();
         if bytes > BYTES_MAX {

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
@@ -113,7 +114,7 @@ impl MultiLock {
     ///
     /// As [`MultiLock::acquire`].
     pub async fn try_acquire(&self) -> Result<Option<MultiGuard>, Error> {
-        let mut held = MultiGuard { guards: Vec::with_capacity(self.mutexes.len()) };
+        let mut held = self.nothing_held();
         for mutex in &self.mutexes {
             let Some(guard) = mutex.try_acquire().await? else { return Ok(None) };
             held.guards.push(guard);
@@ -123,9 +124,14 @@ impl MultiLock {
 }
 
 impl MultiLock {
+    fn nothing_held(&self) -> MultiGuard {
+        let is_spread = self.mutexes.windows(2).any(|pair| !Arc::ptr_eq(pair[0].pool(), pair[1].pool()));
+        MultiGuard { guards: Vec::with_capacity(self.mutexes.len()), is_spread }
+    }
+
     async fn acquire_one_by_one(&self, limit: Option<Duration>) -> Result<MultiGuard, Error> {
         let started = tokio::time::Instant::now();
-        let mut held = MultiGuard { guards: Vec::with_capacity(self.mutexes.len()) };
+        let mut held = self.nothing_held();
         for mutex in &self.mutexes {
             let mut options = AcquireOptions::default();
             if let Some(limit) = limit {
@@ -159,6 +165,8 @@ impl fmt::Debug for MultiLock {
 #[derive(Debug)]
 pub struct MultiGuard {
     guards: Vec<Guard>,
+    /// Whether they are of several ensembles.
+    is_spread: bool,
 }
 
 impl MultiGuard {
@@ -216,8 +224,17 @@ impl MultiGuard {
     ///
     /// The checks of the second and later locks are its first operations: an
     /// [`Error::TransactionRefused`] with an index below `guards().len() - 1` says that such a lock was lost.
+    ///
+    /// Locks of several ensembles (see [`Spread::multi_lock`](crate::Spread::multi_lock)) have no store that could decide it: then
+    /// committing is refused with [`Error::InvalidConfig`].
     pub fn transaction(&self) -> Transaction<'_> {
         let (first, others) = self.guards.split_first().expect("a multi-lock has at least one path");
+        if self.is_spread {
+            // A node of the same path may be there, of somebody else.
+            return first.transaction().refused(
+                "a transaction of locks on several ensembles cannot be decided by one of them; write with one lock's guard",
+            );
+        }
         others.iter().fold(first.transaction(), |transaction, guard| transaction.check_exists(guard.node_path()))
     }
 

@@ -115,8 +115,13 @@ fn run_these(mutants: &[Mutant], everybody: bool, tally: &mut Tally) -> Result<b
         && let Err(why) = instructions::prepare()?
     {
         let names: Vec<_> = counted.iter().map(|mutant| mutant.name.as_str()).collect();
-        tally.skip("mutants", counted.len() as u64, &format!("{} cannot be told: {why}", names.join(", ")));
+        let reason = format!("{} cannot be told: {why}", names.join(", "));
+        println!("SKIPPED: {reason}");
+        tally.skip("mutants", counted.len() as u64, &reason);
         possible = others;
+        if possible.is_empty() {
+            return Err(Error::new(format!("no mutant can be tried here: {reason}")));
+        }
     }
     let outcome = try_all(&possible, &copy, everybody, started, tally);
     // The programs that were built last are of a wrong version: nobody must take them for the right ones.

@@ -39,6 +39,7 @@ async fn install(folder: &Path, python: &Path) -> Result<()> {
 
 async fn has_kazoo(python: &Path) -> bool {
     let mut look = Command::new(python);
-    look.args(["-c", "import kazoo"]);
+    let version = KAZOO.rsplit('=').next().unwrap_or_default();
+    look.args(["-c", "import kazoo.version, sys; sys.exit(kazoo.version.__version__ != sys.argv[1])", version]);
     peer::prepare(look).await.is_ok()
 }

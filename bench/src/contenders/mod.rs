@@ -89,6 +89,14 @@ impl Name {
         self == Self::Redis
     }
 
+    /// How often whoever comes into a queue looks at a single node: fairlock watches its own as well.
+    pub(crate) fn looks(self) -> u64 {
+        match self {
+            Self::Fairlock => 2,
+            _ => 1,
+        }
+    }
+
     /// The directory in which the lock's queue is.
     pub(crate) fn queue(self, lock: &str) -> String {
         match self {

@@ -22,7 +22,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
                 (false, true) => plan.cycles.div_ceil(4),
             };
             let shoot = async |entrant: &mut Entrant, _: &Observer| {
-                let lock = entrant.lock(&format!("independent-{locks}-{sessions}"));
+                let lock = entrant.lock(&format!("i{locks}-{sessions}"));
                 let took = entrant.contender.independent(&lock, of, cycles).await?;
                 Ok(Some(Shot::new(took / u32::try_from(locks * cycles).unwrap_or(u32::MAX), vec![])))
             };

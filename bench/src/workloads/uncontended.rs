@@ -9,7 +9,7 @@ use crate::statistics::median_time;
 pub(super) async fn warm_up(stage: &mut Stage, plan: &Plan) {
     for entrant in &mut stage.entrants {
         let lock = entrant.lock("warm");
-        for _ in 0..plan.warm_up / plan.contenders.len() {
+        for _ in 0..plan.warm_up {
             // Whoever cannot do it will say so when it counts.
             if entrant.contender.acquire(&lock).await.is_err() || entrant.contender.release().await.is_err() {
                 break;

@@ -104,7 +104,8 @@ async fn run<S: Subject>(arguments: &Arguments) -> Result<Seen> {
     let observer = zk::Client::connect(&arguments.address).await?;
     let subject = Arc::new(S::connect(&arguments.address).await?);
     // Nobody else has been here, and who was here before may not have gone yet.
-    let base = format!("/heap/{}-{:?}-{}-{}", S::NAME, arguments.what, arguments.count, std::process::id());
+    // As long for each process, and short: one session watches all of it.
+    let base = format!("/heap/{}-{:?}{}-{:07}", &S::NAME[..2], arguments.what, arguments.count, std::process::id());
     match arguments.what {
         What::Waiters => waiters(&subject, &base, arguments.count, &observer, profiler).await,
         What::Held => held(&subject, &base, arguments.count, profiler).await,
