@@ -65,7 +65,8 @@ fn documents_name_tests_that_exist() {
     let sources: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(_, text)| &**text).collect();
     let mut named = 0;
     for (path, text) in files.iter().filter(|(path, _)| path.starts_with("docs/")) {
-        for name in tests_named(text) {
+        // What begins like this is a symbol of a library, in a table of instructions.
+        for name in tests_named(text).filter(|name| !name.starts_with('_')) {
             named += 1;
             assert!(sources.iter().any(|source| defines(source, name)), "{path} names {name}, which is no test");
         }

@@ -104,6 +104,7 @@ impl Mutex {
     // Boxed: whoever waits in here may wait long, so what stands around it is kept small.
     pub(super) fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> BoxFuture<'_, Result<Guard, Error>> {
         match contend::take_timeout(&mut options) {
+            Ok(None) => Box::pin(self.contend(mode, Patience::Wait, None, options)),
             Ok(limit) => {
                 let granted = self.contend(mode, Patience::Wait, None, options);
                 Box::pin(contend::within(limit, &self.path, granted))
