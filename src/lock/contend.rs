@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::acquire::AcquireOptions;
@@ -86,17 +87,20 @@ pub(super) fn take_timeout(options: &mut AcquireOptions) -> Result<Option<Durati
 }
 
 /// Waits for at most this long, if there is a limit.
-pub(super) async fn within<T>(
+///
+/// Boxed, so that whoever waits keeps little room for it, and none for a timer without a limit.
+pub(super) fn within<'a, T: 'a>(
     limit: Option<Duration>,
-    path: &LockPath,
-    granted: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let Some(limit) = limit else { return granted.await };
-    // Boxed: those who wait without a limit need no room for a timer.
-    match Box::pin(tokio::time::timeout(limit, granted)).await {
-        Ok(granted) => granted,
-        Err(_) => Err(Error::Timeout { path: path.to_string(), waited: limit }),
-    }
+    path: &'a LockPath,
+    granted: impl Future<Output = Result<T, Error>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, Error>> {
+    let Some(limit) = limit else { return Box::pin(granted) };
+    Box::pin(async move {
+        match tokio::time::timeout(limit, granted).await {
+            Ok(granted) => granted,
+            Err(_) => Err(Error::Timeout { path: path.to_string(), waited: limit }),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -101,14 +101,9 @@ impl Mutex {
         self.acquire_as(Mode::Exclusive, options).await
     }
 
-    // Boxed: whoever waits in here may wait long, so what stands around it is kept small.
     pub(super) fn acquire_as(&self, mode: Mode, mut options: AcquireOptions) -> BoxFuture<'_, Result<Guard, Error>> {
         match contend::take_timeout(&mut options) {
-            Ok(None) => Box::pin(self.contend(mode, Patience::Wait, None, options)),
-            Ok(limit) => {
-                let granted = self.contend(mode, Patience::Wait, None, options);
-                Box::pin(contend::within(limit, &self.path, granted))
-            }
+            Ok(limit) => contend::within(limit, &self.path, self.contend(mode, Patience::Wait, None, options)),
             Err(error) => Box::pin(ready(Err(error))),
         }
     }

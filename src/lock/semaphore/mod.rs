@@ -156,7 +156,7 @@ impl Semaphore {
     pub async fn acquire_with(&self, count: u32, mut options: AcquireOptions) -> Result<Permit, Error> {
         let count = some(count, "no permits cannot be acquired; ask for one or more")?;
         let limit = contend::take_timeout(&mut options)?;
-        let hold = contend::within(limit, &self.path, Box::pin(self.wait(count, options))).await?;
+        let hold = contend::within(limit, &self.path, self.wait(count, options)).await?;
         Ok(Permit::new(Guard::new(hold), count.get()))
     }
 

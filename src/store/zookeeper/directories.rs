@@ -2,7 +2,8 @@
 //!
 //! Mostly the directory above the lock exists, and neither the lock's nor the queue's does. So these two are made first, in
 //! one transaction; while it says that one more is missing above, the next transaction begins with that. Each is done
-//! as a whole or not at all, so none leaves a directory that has never had a child, which servers do not remove, but the queue itself until somebody enters.
+//! as a whole or not at all, so none leaves a directory that has never had a child, which servers do not remove, but the
+//! queue itself until somebody enters.
 //!
 //! Any other refusal may hide another: who may not create the lock's directory is not told that it exists. So the directories
 //! are then made one by one, from the innermost outwards until one can be made, and back. What is refused there is what
