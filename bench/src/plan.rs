@@ -77,7 +77,7 @@ pub(crate) struct Plan {
 impl Arguments {
     pub(crate) fn plan(&self) -> Plan {
         let chosen = |name: &Name| match self.contenders.is_empty() {
-            true => !self.quick || [Name::Floor, Name::Fairlock, Name::ZookeeperClient].contains(name),
+            true => !self.quick || Name::LIBRARIES.contains(name),
             false => self.contenders.contains(name),
         };
         let contenders = Name::ALL.into_iter().filter(chosen).collect();

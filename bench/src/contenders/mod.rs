@@ -55,6 +55,9 @@ impl Name {
     pub(crate) const ALL: [Self; 7] =
         [Self::Floor, Self::Fairlock, Self::ZookeeperClient, Self::Kazoo, Self::Curator, Self::Etcd, Self::Redis];
 
+    /// Those in this language, which need nothing else than a program of this package.
+    pub(crate) const LIBRARIES: [Self; 3] = [Self::Floor, Self::Fairlock, Self::ZookeeperClient];
+
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Floor => "floor",

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use super::callgrind::{self, Kind, Spot};
 use super::memory::output;
-use super::own::{WHO, measured};
+use super::own::measured;
 use crate::contenders::Name;
 use crate::debian::Program;
 use crate::error::{Error, Result};
@@ -108,7 +108,8 @@ async fn measure_into(instructions: &mut Instructions, plan: &Plan, address: &st
     let times = plan.cycles_in_instructions;
     for what in What::ALL {
         let is_shown = |name| name != Name::ZookeeperClient && plan.contenders.contains(&name);
-        for (name, argument) in WHO.into_iter().filter(|(name, _)| is_shown(*name)) {
+        for name in Name::LIBRARIES.into_iter().filter(|name| is_shown(*name)) {
+            let argument = name.text();
             let [cycles, hand_overs] = what.arguments(times);
             let written = workshop.join(format!("callgrind-{argument}-{cycles}-{hand_overs}.out"));
             let mut command = Command::new(&valgrind.path);

@@ -14,10 +14,6 @@ use crate::contenders::{Name, PATIENCE};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 
-/// Those whose heap the program can count.
-const WHO: [(Name, &str); 3] =
-    [(Name::Floor, "floor"), (Name::Fairlock, "fairlock"), (Name::ZookeeperClient, "zookeeper-client")];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
     Waiter,
@@ -99,7 +95,8 @@ async fn measure_into(memory: &mut Memory, plan: &Plan, address: &str, workshop:
     let program = program()?;
     std::fs::create_dir_all(workshop).map_err(Error::io(format!("make {}", workshop.display())))?;
     for what in What::ALL {
-        for (name, argument) in WHO.into_iter().filter(|(name, _)| plan.contenders.contains(name)) {
+        for name in Name::LIBRARIES.into_iter().filter(|name| plan.contenders.contains(name)) {
+            let argument = name.text();
             let mut profiles = Vec::new();
             for count in plan.crowds_in_memory.iter().copied() {
                 let profile = workshop.join(format!("heap-{argument}-{}-{count}.json", what.argument()));

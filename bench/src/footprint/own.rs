@@ -20,10 +20,6 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::results::{Busy, LOOPBACK, Results, Shot, Work};
 
-/// Those that are libraries of this language; others are processes with an interpreter in them.
-pub(super) const WHO: [(Name, &str); 3] =
-    [(Name::Floor, "floor"), (Name::Fairlock, "fairlock"), (Name::ZookeeperClient, "zookeeper-client")];
-
 /// So many wait still after the last hand-over that is counted.
 const STILL_WAITING: usize = 2;
 
@@ -181,8 +177,8 @@ fn each(spent: Duration, times: usize) -> u64 {
 pub(crate) async fn measure(plan: &Plan, address: &str, results: &mut Results) {
     let (cycles, hand_overs) = (plan.cycles * CYCLES, plan.hand_overs * 2);
     for _ in 0..plan.crowd_rounds {
-        for (name, argument) in WHO.into_iter().filter(|(name, _)| plan.contenders.contains(name)) {
-            match process(argument, address, cycles, hand_overs).await {
+        for name in Name::LIBRARIES.into_iter().filter(|name| plan.contenders.contains(name)) {
+            match process(name.text(), address, cycles, hand_overs).await {
                 Ok(spent) => {
                     let shot = |nanos| Shot::new(Duration::from_nanos(nanos), vec![]);
                     let hand_over = Busy::HandOvers { from: STILL_WAITING + hand_overs, to: STILL_WAITING };

@@ -19,8 +19,6 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// For an election, and sessions that have to be opened anew.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const ON_ZOOKEEPER: [Name; 5] = [Name::Floor, Name::Fairlock, Name::ZookeeperClient, Name::Kazoo, Name::Curator];
-
 struct Entrant {
     name: Name,
     contender: Box<dyn Contender>,
@@ -33,7 +31,7 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
     let started = Instant::now();
     let ensemble = Ensemble::builder().max_session_timeout(SESSION_TIMEOUT).start().await?;
     let mut entrants = Vec::new();
-    for name in plan.contenders.iter().copied().filter(|name| ON_ZOOKEEPER.contains(name)) {
+    for name in plan.contenders.iter().copied().filter(|name| name.is_on_zookeeper()) {
         match contenders::open(name, &ensemble.connect_string(), places).await {
             Ok(contender) => entrants.push(Entrant { name, contender }),
             // Who cannot be had at all is told as missing already.
