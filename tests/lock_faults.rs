@@ -146,7 +146,7 @@ impl Session for FaultySession {
         self.session.watch(queue, name).await
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         refuse_if(take(&self.faults.leaves_overloaded), StoreErrorKind::Overloaded)?;
         refuse_if(take(&self.faults.leaves_denied), StoreErrorKind::NoPermission)?;
         if departure != Departure::CloseQueue {

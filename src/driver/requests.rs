@@ -236,8 +236,7 @@ impl Requests {
     pub(super) async fn leave(&self, own: OwnNode, form: LeaveForm) -> Answer {
         let departure = match form {
             LeaveForm::CloseQueue => Departure::CloseQueue,
-            // The ticket again: a write of the same length cannot exceed a quota.
-            LeaveForm::Release => Departure::Release { data: &self.ticket },
+            LeaveForm::Release => Departure::Release,
             LeaveForm::Withdraw => Departure::Withdraw,
         };
         let name = own.sequence.node_name();

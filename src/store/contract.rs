@@ -176,7 +176,7 @@ pub async fn a_release_is_one_write_event(harness: &dyn Harness) {
     let queue = queue_of(&*holder, harness).await;
     let (name, _) = entered(&*holder, &queue, b"ticket").await;
     let watch = watched(&*waiter, &queue, &name).await;
-    holder.leave(&queue, &name, Departure::Release { data: b"ticket" }).await.expect("released");
+    holder.leave(&queue, &name, Departure::Release).await.expect("released");
     let event = timeout(PATIENCE, watch.event).await.expect("the watch fires");
     assert_eq!((event.change, event.continuous), (Change::Written, true));
     waiter.write_barrier().await.expect("a barrier");
@@ -228,7 +228,7 @@ pub async fn own_events_come_before_later_events_of_others(harness: &dyn Harness
     let mut own = watched(&*waiter, &queue, &second).await.event;
     let mut predecessor = watched(&*waiter, &queue, &first).await.event;
     operator.leave(&queue, &second, Departure::Withdraw).await.expect("deleted by hand");
-    holder.leave(&queue, &first, Departure::Release { data: b"t" }).await.expect("released");
+    holder.leave(&queue, &first, Departure::Release).await.expect("released");
     let own_change = timeout(PATIENCE, async {
         tokio::select! {
             biased;
@@ -257,7 +257,7 @@ pub async fn find_own_finds_only_this_sessions_ticket(harness: &dyn Harness) {
 pub async fn leaving_twice_says_that_the_node_is_gone(harness: &dyn Harness) {
     let session = harness.session().await;
     let queue = queue_of(&*session, harness).await;
-    for departure in [Departure::Withdraw, Departure::Release { data: b"t" }, Departure::CloseQueue] {
+    for departure in [Departure::Withdraw, Departure::Release, Departure::CloseQueue] {
         let (name, _) = entered(&*session, &queue, b"t").await;
         session.leave(&queue, &name, Departure::Withdraw).await.expect("left");
         let error = session.leave(&queue, &name, departure).await.expect_err("gone already");

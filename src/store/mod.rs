@@ -132,7 +132,7 @@ pub trait Session: Debug + Send + Sync + 'static {
     ///
     /// [`StoreErrorKind::NoNode`] if it is gone already, [`StoreErrorKind::NotEmpty`] if [`Departure::CloseQueue`]
     /// found another node; nothing has changed then.
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError>;
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError>;
 
     /// Puts an ephemeral node of this session, with the same number, this mode and this ticket, in the place of another node, its own
     /// or anybody's, in one transaction; tells the new node. A watch on the old one fires once, with [`Change::Deleted`].
@@ -322,14 +322,10 @@ pub enum Change {
 
 /// How a contender leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure<'a> {
+pub enum Departure {
     /// As the holder: write the node, then delete it, in one transaction, so that the successor's watch fires once,
-    /// with [`Change::Written`]. The data must have the length of the node's data: a changed size is checked against
-    /// byte quotas.
-    Release {
-        /// What is written.
-        data: &'a [u8],
-    },
+    /// with [`Change::Written`]. Nobody ever reads what is written, so it is nothing.
+    Release,
     /// Delete the node.
     Withdraw,
     /// Delete the node and the queue in one transaction, so that numbers start again.

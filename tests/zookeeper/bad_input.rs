@@ -271,6 +271,35 @@ async fn an_exhausted_quota() {
     soon(guard.release()).await.expect("released");
 }
 
+/// A release writes less than what is there, which servers refuse then all the same.
+#[tokio::test]
+async fn a_byte_quota_below_what_is_used_already() {
+    let server = Server::builder().jvm_flag("-Dzookeeper.enforceQuota=true").start().await.expect("a server");
+    let client = raw(&server.address()).await;
+    let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+    client.mkdir("/limited/a/_fairlock", &options).await.expect("made");
+    client.mkdir("/zookeeper/quota/limited", &options).await.expect("made");
+    let limits = "/zookeeper/quota/limited/zookeeper_limits";
+    client.create(limits, b"count=-1,bytes=-1,byteHardLimit=10000,countHardLimit=-1", &options).await.expect("made");
+    client.create("/zookeeper/quota/limited/zookeeper_stats", b"count=3,bytes=0", &options).await.expect("made");
+    let lock = mutex(&server.address(), "/limited/a", SESSION_TIMEOUT).await;
+    let guard = soon(lock.acquire()).await.expect("it fits");
+    let waiter = tokio::spawn({
+        let lock = lock.clone();
+        async move { lock.acquire().await }
+    });
+    wait_for_nodes(&client, "/limited/a", 2).await;
+    client.set_data(limits, b"count=-1,bytes=-1,byteHardLimit=10,countHardLimit=-1", None).await.expect("lowered");
+    let node = guard.node_path().to_owned();
+    let shorter = client.set_data(&node, b"", None).await.expect_err("refused");
+    assert_eq!(shorter, zk::Error::QuotaExceeded);
+    soon(guard.release()).await.expect("released");
+    soon(soon(waiter).await.expect("no panic").expect("the next one is granted").release()).await.expect("released");
+    let error = soon(lock.acquire()).await.expect_err("it does not fit any more");
+    assert!(matches!(error, Error::QuotaExceeded { .. }), "{error:?}");
+    assert_eq!(nodes(&client, "/limited/a").await, Vec::<String>::new(), "nothing is left behind");
+}
+
 #[tokio::test]
 async fn the_whole_lock_deleted_by_hand_under_holder_and_waiters() {
     let (server, path) = (bed::server().await.address(), unused_path());

@@ -139,7 +139,7 @@ impl Session for CountedSession {
         self.counted().watch(queue, name).await
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         self.counted().leave(queue, name, departure).await
     }
 

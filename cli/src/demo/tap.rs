@@ -127,7 +127,7 @@ impl Session for TappedSession {
         }))
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         self.session.leave(queue, name, departure).await
     }
 

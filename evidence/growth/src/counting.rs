@@ -235,7 +235,7 @@ impl Session for CountingSession {
         Ok(WatchedMembers { names, event: with(event, self.watcher(queue.as_str(), Watchable::Children)) })
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         self.wait().await;
         let left = self.inner.leave(queue, name, departure).await;
         let mut meter = self.meter();

@@ -37,8 +37,8 @@ pub const fn read(queue: u64, ticket: u64) -> u64 {
 }
 
 /// A release: a write and a delete in one transaction.
-pub const fn release(queue: u64, ticket: u64) -> u64 {
-    let write = PART + text(queue + NODE) + text(ticket) + 4;
+pub const fn release(queue: u64) -> u64 {
+    let write = PART + text(queue + NODE) + text(0) + 4;
     let delete = PART + text(queue + NODE) + 4;
     REQUEST + write + delete + PART + REPLY + PART + STAT + PART + PART
 }
@@ -70,12 +70,12 @@ pub const fn set_watches(queue: u64, watches: u64) -> u64 {
 
 /// The whole life of a contender that finds nobody, and holds shortly.
 pub const fn alone(queue: u64, ticket: u64) -> u64 {
-    enter(queue, ticket) + release(queue, ticket)
+    enter(queue, ticket) + release(queue)
 }
 
 /// The whole life of one that waits and is handed the lock, between two sessions: two notifications.
 pub const fn waiting(queue: u64, ticket: u64) -> u64 {
-    enter(queue, ticket) + 2 * read(queue, ticket) + 2 * event(queue) + release(queue, ticket)
+    enter(queue, ticket) + 2 * read(queue, ticket) + 2 * event(queue) + release(queue)
 }
 
 /// How many contenders a list has at most that fits a packet of so many bytes, as Java clients count: without the length

@@ -145,7 +145,7 @@ async fn a_real_server_sees_the_requests_events_watches_and_bytes_of_the_formula
 
         stage.drain(guard, line).await;
         let drained = formula::drain(size);
-        let bytes = drained.writes * wire::release(queue, ticket) + drained.events * wire::event(queue);
+        let bytes = drained.writes * wire::release(queue) + drained.events * wire::event(queue);
         stage.compare("drain", drained, bytes).await;
         assert_eq!(stage.monitored("zk_watch_count").await, watches_before);
     }
@@ -193,7 +193,7 @@ async fn a_reconnect_gives_all_watches_back_in_one_request_of_each_session() {
     stage.drain(guard, line).await;
     let drained = formula::drain_after_reconnect(size);
     let lists = (1..=WAITERS).map(|names| wire::list(queue, names)).sum::<u64>();
-    let bytes = (WAITERS + 1) * (wire::release(queue, ticket) + wire::barrier() + wire::read(queue, ticket))
+    let bytes = (WAITERS + 1) * (wire::release(queue) + wire::barrier() + wire::read(queue, ticket))
         + drained.events * wire::event(queue)
         + lists;
     stage.compare("drain after a reconnect", drained, bytes).await;

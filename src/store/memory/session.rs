@@ -155,12 +155,12 @@ impl Session for MemorySession {
         .await
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         self.request(Request::Leave, |tree| {
             let path = queue.join(name);
             match departure {
-                Departure::Release { data } => {
-                    tree.write(&path, data.to_vec(), None)?;
+                Departure::Release => {
+                    tree.write(&path, vec![], None)?;
                     tree.delete(&path, None)
                 }
                 Departure::Withdraw => tree.delete(&path, None),

@@ -42,7 +42,7 @@ pub(super) async fn leave(
     client: &zk::Client,
     queue: &QueuePath,
     name: &str,
-    departure: Departure<'_>,
+    departure: Departure,
 ) -> Result<(), StoreError> {
     check_connected(client)?;
     let path = queue.join(name);
@@ -52,8 +52,8 @@ pub(super) async fn leave(
             Departure::Withdraw => {
                 return client.delete(&path, None).await.map_err(store_error);
             }
-            Departure::Release { data } => {
-                writer.add_set_data(&path, data, None).map_err(store_error)?;
+            Departure::Release => {
+                writer.add_set_data(&path, &[], None).map_err(store_error)?;
                 writer.add_delete(&path, None).map_err(store_error)?;
             }
             Departure::CloseQueue => {

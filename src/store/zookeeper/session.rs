@@ -248,7 +248,7 @@ impl Session for ZooKeeperSession {
         Ok(WatchedMembers { names, event: values::fired(watcher) })
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
         nodes::leave(&self.client()?, queue, name, departure).await
     }
 

@@ -31,7 +31,7 @@ pub(super) enum Call {
     Inspect { queue: QueuePath, name: String },
     Watch { queue: QueuePath, name: String, asker: Weak<()> },
     WatchMembers { queue: QueuePath, asker: Weak<()> },
-    Leave { queue: QueuePath, name: String, form: Leave },
+    Leave { queue: QueuePath, name: String, departure: Departure },
     Replace { queue: QueuePath, old: Sequence, mode: Mode, ticket: Vec<u8> },
     WriteBarrier,
     Touch,
@@ -40,32 +40,6 @@ pub(super) enum Call {
     WatchValue { path: LockPath, asker: Weak<()> },
     WriteValue { path: LockPath, data: Vec<u8>, expected: Expected },
     Children { path: Option<LockPath> },
-}
-
-/// A departure that owns its data.
-#[derive(Debug)]
-pub(super) enum Leave {
-    Release(Vec<u8>),
-    Withdraw,
-    CloseQueue,
-}
-
-impl Leave {
-    pub(super) fn new(departure: Departure<'_>) -> Self {
-        match departure {
-            Departure::Release { data } => Leave::Release(data.to_vec()),
-            Departure::Withdraw => Leave::Withdraw,
-            Departure::CloseQueue => Leave::CloseQueue,
-        }
-    }
-
-    pub(super) fn departure(&self) -> Departure<'_> {
-        match self {
-            Leave::Release(data) => Departure::Release { data },
-            Leave::Withdraw => Departure::Withdraw,
-            Leave::CloseQueue => Departure::CloseQueue,
-        }
-    }
 }
 
 /// A watch that was placed.

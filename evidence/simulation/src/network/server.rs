@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use fairlock::QueuePath;
 use fairlock::queue::Mode;
-use fairlock::store::{Change, Operation, OwnNode, Session, SessionId, WatchEvent, Watched};
+use fairlock::store::{Change, Departure, Operation, OwnNode, Session, SessionId, WatchEvent, Watched};
 use tokio::sync::oneshot;
 use tokio::task;
 
-use super::call::{Answer, Call, CallKind, Leave, Reply, Request, Watching};
+use super::call::{Answer, Call, CallKind, Reply, Request, Watching};
 use super::link::{Item, SimWatch};
 use super::{World, at_once};
 use crate::book::{DATA_FOLDER, Node};
@@ -107,12 +107,12 @@ impl World {
                 let event = self.watch_unspecific(id, queue.to_string(), asker.clone(), watched.event);
                 Answer::WatchedMembers(watched.names, event)
             }),
-            Call::Leave { queue, name, form } => {
+            Call::Leave { queue, name, departure } => {
                 let node = self.book.node_at(queue.as_str(), name);
-                if let (Some((lock, token)), Leave::Release(_)) = (node, form) {
+                if let (Some((lock, token)), Departure::Release) = (node, departure) {
                     self.delete_the_next(lock, token);
                 }
-                at_once(session.leave(queue, name, form.departure())).map(|()| {
+                at_once(session.leave(queue, name, *departure)).map(|()| {
                     if let Some((lock, token)) = node {
                         self.removed(lock, token, Remover::Session(id.0), Some(request));
                     }

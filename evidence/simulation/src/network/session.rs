@@ -19,7 +19,7 @@ use fairlock::store::{
 use fairlock::{Error, Guarantees, LockPath, LossReason, QueuePath};
 use tokio::sync::{oneshot, watch};
 
-use super::call::{Answer, Call, Leave, Reply, Watching};
+use super::call::{Answer, Call, Reply, Watching};
 use super::{Network, States, lock};
 use crate::clock::DriftingClock;
 
@@ -197,9 +197,8 @@ impl Session for SimSession {
         }
     }
 
-    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure<'_>) -> Result<(), StoreError> {
-        let form = Leave::new(departure);
-        self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), form }).await
+    async fn leave(&self, queue: &QueuePath, name: &str, departure: Departure) -> Result<(), StoreError> {
+        self.done(Call::Leave { queue: queue.clone(), name: name.to_owned(), departure }).await
     }
 
     async fn replace(
