@@ -31,7 +31,7 @@ use clap::Parser;
 
 use crate::contenders::Places;
 use crate::error::{Error, Result};
-use crate::plan::Arguments;
+use crate::plan::{Arguments, Group};
 use crate::results::Results;
 use crate::stage::Stage;
 
@@ -69,9 +69,15 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let mut results = Results::default();
     let mut stage = Stage::set(&plan, &places, &mut results).await?;
     workloads::run(&mut stage, &places, &plan, &mut results).await;
-    footprint::own::measure(&plan, stage.address(), &mut results).await;
-    results.memory = footprint::memory::measure(&plan, stage.address(), &workshop).await;
-    results.instructions = footprint::instructions::measure(&plan, stage.address(), &workshop).await;
+    if plan.measures(Group::OwnTime) {
+        footprint::own::measure(&plan, stage.address(), &mut results).await;
+    }
+    if plan.measures(Group::Memory) {
+        results.memory = footprint::memory::measure(&plan, stage.address(), &workshop).await;
+    }
+    if plan.measures(Group::Instructions) {
+        results.instructions = footprint::instructions::measure(&plan, stage.address(), &workshop).await;
+    }
     let rounds = format!("{} rounds of what is quick, {} of what has a crowd", plan.rounds, plan.crowd_rounds);
     if !arguments.quick && !arguments.no_ensemble {
         let plan = plan.on_three(stage.entrants.iter().map(|entrant| entrant.name));

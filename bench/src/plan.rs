@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// How many rounds of each, instead of what suits each
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: Option<u32>,
+    /// Measure only this. No page can be written of it
+    #[arg(long, value_delimiter = ',', conflicts_with = "write")]
+    pub(crate) only: Vec<Group>,
     /// Only these contenders
     #[arg(long, value_delimiter = ',')]
     pub(crate) contenders: Vec<Name>,
@@ -40,9 +43,28 @@ pub(crate) struct Arguments {
     pub(crate) curator_jars: Option<PathBuf>,
 }
 
+/// What can be measured without the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Group {
+    Uncontended,
+    Independent,
+    Try,
+    ColdStart,
+    HandOver,
+    Mix,
+    Drain,
+    ServerTime,
+    FailOver,
+    OwnTime,
+    Memory,
+    Instructions,
+}
+
 /// What is measured, how often and where.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Nothing else, unless it is empty.
+    pub(crate) only: Vec<Group>,
     pub(crate) servers: Servers,
     pub(crate) contenders: Vec<Name>,
     pub(crate) links: Vec<Link>,
@@ -84,6 +106,7 @@ impl Arguments {
         let rounds = |usual| self.rounds.map_or(usual, |rounds| rounds as usize);
         if self.quick {
             return Plan {
+                only: self.only.clone(),
                 servers: Servers::One,
                 contenders,
                 links: vec![LOOPBACK],
@@ -105,6 +128,7 @@ impl Arguments {
         }
         let independent = |locks| [1, 8].map(|sessions| Independent { locks, sessions });
         Plan {
+            only: self.only.clone(),
             servers: Servers::One,
             contenders,
             links: LINKS.to_vec(),
@@ -118,7 +142,7 @@ impl Arguments {
             large_peers: self.large_peers,
             independent: [64, 1_000].into_iter().flat_map(independent).collect(),
             mix: (32, 5),
-            kills: rounds(3),
+            kills: rounds(5),
             crowds_in_memory: vec![100, 250, 500, 1_000],
             cycles_in_instructions: 100,
             warm_up: 3_000,
@@ -127,6 +151,10 @@ impl Arguments {
 }
 
 impl Plan {
+    pub(crate) fn measures(&self, group: Group) -> bool {
+        self.only.is_empty() || self.only.contains(&group)
+    }
+
     /// The part of it that is also done on three servers, of those contenders that have got so far. Redis has no
     /// servers that agree on who holds a lock.
     pub(crate) fn on_three(self, contenders: impl Iterator<Item = Name>) -> Self {

@@ -12,9 +12,14 @@ use crate::contenders::{self, Contender, Name, Outage, Places};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::results::{LOOPBACK, Results, Shot, Work};
+use crate::statistics::median_time;
 
 /// The servers grant no longer one.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Each contender is there so often, since it is chance which of the servers a client has chosen and how long it waits before it
+/// tries the next one. The median of them is the figure.
+const COPIES: usize = 3;
 
 /// For an election, and sessions that have to be opened anew.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,18 +37,20 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
     let ensemble = Ensemble::builder().max_session_timeout(SESSION_TIMEOUT).start().await?;
     let mut entrants = Vec::new();
     for name in plan.contenders.iter().copied().filter(|name| name.is_on_zookeeper()) {
-        match contenders::open(name, &ensemble.connect_string(), places).await {
-            Ok(contender) => entrants.push(Entrant { name, contender }),
-            // Who cannot be had at all is told as missing already.
-            Err(_) if results.missing.iter().any(|(missing, _)| *missing == name) => {}
-            Err(error) => leave_out(name, &error, results),
+        for _ in 0..COPIES {
+            match contenders::open(name, &ensemble.connect_string(), places).await {
+                Ok(contender) => entrants.push(Entrant { name, contender }),
+                // Who cannot be had at all is told as missing already.
+                Err(_) if results.missing.iter().any(|(missing, _)| *missing == name) => {}
+                Err(error) => leave_out(name, &error, results),
+            }
         }
     }
     for kill in 0..plan.kills {
         let lock = format!("/fail-over/{kill}");
         let mut beginning = Vec::new();
-        for entrant in &mut entrants {
-            let lock = format!("{lock}/{}", entrant.name.text());
+        for (number, entrant) in entrants.iter_mut().enumerate() {
+            let lock = format!("{lock}/{}-{number}", entrant.name.text());
             beginning.push(within_patience(entrant.contender.endure(&lock)).await);
         }
         retire(&mut entrants, &mut beginning, results);
@@ -54,10 +61,10 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
         for entrant in &mut entrants {
             outages.push(within_patience(entrant.contender.endured()).await);
         }
-        for (entrant, outage) in entrants.iter().zip(&outages) {
-            if let Ok(outage) = outage {
-                add(entrant.name, outage, results);
-            }
+        for name in &plan.contenders {
+            let own = entrants.iter().zip(&outages).filter(|(entrant, _)| entrant.name == *name);
+            let own: Vec<_> = own.filter_map(|(_, outage)| outage.as_ref().ok()).collect();
+            add(*name, &own, results);
         }
         retire(&mut entrants, &mut outages, results);
         leader.start_again().await?;
@@ -67,13 +74,17 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
     Ok(())
 }
 
-fn add(name: Name, outage: &Outage, results: &mut Results) {
-    results.add(Work::FailOver, LOOPBACK, name, Shot::new(outage.between_grants, vec![]));
-    if let Some(in_doubt) = outage.in_doubt {
+fn add(name: Name, outages: &[&Outage], results: &mut Results) {
+    let between: Vec<_> = outages.iter().map(|outage| outage.between_grants).collect();
+    if let Some(between) = median_time(&between) {
+        results.add(Work::FailOver, LOOPBACK, name, Shot::new(between, vec![]));
+    }
+    let in_doubt: Vec<_> = outages.iter().filter_map(|outage| outage.in_doubt).collect();
+    if let Some(in_doubt) = median_time(&in_doubt) {
         results.add(Work::Doubt, LOOPBACK, name, Shot::new(in_doubt, vec![]));
     }
-    if outage.losses > 0 {
-        let losses = outage.losses;
+    let losses: u32 = outages.iter().map(|outage| outage.losses).sum();
+    if losses > 0 {
         results
             .remarks
             .push(format!("{}: a lock was told lost {losses} times while a leader was replaced", name.text()));

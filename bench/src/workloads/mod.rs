@@ -11,22 +11,40 @@ mod server_time;
 mod uncontended;
 
 use crate::contenders::Places;
-use crate::plan::Plan;
+use crate::plan::{Group, Plan};
 use crate::results::Results;
 use crate::stage::Stage;
 
 /// All of it, on one server.
 pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
-    uncontended::run(stage, plan, results).await;
-    independent::run(stage, plan, results).await;
-    attempt::run(stage, plan, results).await;
-    cold_start::run(stage, plan, results).await;
-    hand_over::run(stage, plan, results).await;
-    mix::run(stage, plan, results).await;
-    drain::run(stage, plan, results).await;
-    server_time::run(stage, plan, results).await;
-    if let Err(error) = fail_over::run(places, plan, results).await {
+    if plan.measures(Group::Uncontended) {
+        uncontended::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Independent) {
+        independent::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Try) {
+        attempt::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::ColdStart) {
+        cold_start::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::HandOver) {
+        hand_over::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Mix) {
+        mix::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Drain) {
+        drain::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::ServerTime) {
+        server_time::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::FailOver)
+        && let Err(error) = fail_over::run(places, plan, results).await
+    {
         eprintln!("killing leaders came to no end: {error}");
         results.remarks.push(format!("killing leaders came to no end: {error}"));
     }
@@ -35,8 +53,16 @@ pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, res
 /// What an ensemble makes a difference to.
 pub(crate) async fn run_on_three(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
-    uncontended::run(stage, plan, results).await;
-    independent::run(stage, plan, results).await;
-    hand_over::run(stage, plan, results).await;
-    drain::run(stage, plan, results).await;
+    if plan.measures(Group::Uncontended) {
+        uncontended::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Independent) {
+        independent::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::HandOver) {
+        hand_over::run(stage, plan, results).await;
+    }
+    if plan.measures(Group::Drain) {
+        drain::run(stage, plan, results).await;
+    }
 }

@@ -165,7 +165,7 @@ impl<A: Asker> Peer<A> {
             askers.push(A::connect(&self.address, self.session).await?);
         }
         let start = Arc::new(Barrier::new(order.count + 1));
-        let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+        let mut tasks: JoinSet<Result<(Instant, Instant)>> = JoinSet::new();
         for number in 0..order.count {
             let (asker, start) = (askers[number % askers.len()].clone(), Arc::clone(&start));
             let (lock, cycles) = (format!("{}/{number}", order.lock), order.cycles);
@@ -174,19 +174,22 @@ impl<A: Asker> Peer<A> {
                 let first = async { asker.release(asker.acquire(&lock).await?).await };
                 let first = first.await;
                 start.wait().await;
+                let begun = Instant::now();
                 first?;
                 for _ in 0..cycles {
                     asker.release(asker.acquire(&lock).await?).await?;
                 }
-                Ok(())
+                Ok((begun, Instant::now()))
             });
         }
         start.wait().await;
-        let started = Instant::now();
+        let mut spans = Vec::new();
         while let Some(done) = tasks.join_next().await {
-            done??;
+            spans.push(done??);
         }
-        let took = started.elapsed();
+        let first = spans.iter().map(|(begun, _)| *begun).min();
+        let last = spans.iter().map(|(_, ended)| *ended).max();
+        let took = first.zip(last).map(|(first, last)| last - first).ok_or("there is nothing to do")?;
         for asker in &askers[1..] {
             asker.close().await?;
         }
