@@ -33,8 +33,12 @@ pub(crate) fn command(flags: Bench) -> Result<Command> {
     // The program runs in the root, and whoever typed the folder was elsewhere.
     let jars = flags.curator_jars.map(|folder| std::path::absolute(folder).map(Into::into)).transpose();
     let jars = jars.map_err(Error::io("find the folder of --curator-jars"))?;
-    let values: [(&str, Option<OsString>); 3] =
-        [("--rounds", rounds), ("--contenders", flags.contenders.map(Into::into)), ("--curator-jars", jars)];
+    let values: [(&str, Option<OsString>); 4] = [
+        ("--rounds", rounds),
+        ("--contenders", flags.contenders.map(Into::into)),
+        ("--only", flags.only.map(Into::into)),
+        ("--curator-jars", jars),
+    ];
     for (flag, value) in values {
         if let Some(value) = value {
             command.arg(flag).arg(value);

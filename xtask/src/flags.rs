@@ -66,6 +66,9 @@ xflags::xflags! {
             optional --rounds rounds: u32
             /// Only these, with commas between them: floor, fairlock, zookeeper-client, kazoo, curator, etcd, redis.
             optional --contenders contenders: String
+            /// Measure only this, with commas between: uncontended, independent, try, cold-start, hand-over, mix, drain,
+            /// server-time, fail-over, own-time, memory, instructions. No page can be written of it.
+            optional --only only: String
             /// A folder with the jars of Curator and what they need.
             optional --curator-jars curator_jars: PathBuf
         }

@@ -26,7 +26,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
         let links = plan.links.iter().copied().filter(|link| !is_crowd || !link.is_slow() || Some(*link) == slowest);
         for link in links {
             let cycles = match (is_crowd, link.is_slow()) {
-                (true, _) => plan.cycles.div_ceil(10),
+                (true, _) => 1,
                 (false, false) => plan.cycles.div_ceil(2),
                 (false, true) => plan.cycles.div_ceil(4),
             };
@@ -44,8 +44,7 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
                 }
                 Ok(Some(Shot::new(took / u32::try_from(locks * cycles).unwrap_or(u32::MAX), vec![])))
             };
-            let rounds = if is_crowd { plan.crowd_rounds.min(3) } else { plan.crowd_rounds };
-            stage.rounds((Work::Independent(of), link), rounds, true, results, shoot).await;
+            stage.rounds((Work::Independent(of), link), plan.rounds, true, results, shoot).await;
         }
     }
 }
