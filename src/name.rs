@@ -113,7 +113,7 @@ impl Sequence {
         }
         let mut name = String::with_capacity(prefix.len() + digits.len());
         name.push_str(&prefix);
-        name.extend(digits.map(char::from));
+        name.push_str(str::from_utf8(&digits).expect("digits are ASCII"));
         name
     }
 

@@ -159,12 +159,11 @@ impl Ticket {
 /// All 32 digits. Not formatted, which takes several times as many instructions at each acquisition.
 fn hexadecimal(number: u128) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = number.to_be_bytes();
-    let digits =
-        bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(|digit| char::from(DIGITS[usize::from(digit)]));
-    let mut text = String::with_capacity(2 * bytes.len());
-    text.extend(digits);
-    text
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
+    }
+    str::from_utf8(&digits).expect("digits are ASCII").to_owned()
 }
 
 #[cfg(test)]

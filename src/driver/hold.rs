@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use super::{Claim, Share};
 use crate::clock::Timestamp;
 use crate::error::{Error, LossReason};
-use crate::path::LockPath;
+use crate::path::{LockPath, QueuePath};
 use crate::session::{Era, Session};
 use crate::store::{OwnNode, SessionState};
 use crate::token::FencingToken;
@@ -18,7 +18,9 @@ use crate::token::FencingToken;
 pub(crate) struct Hold {
     pub(super) lock: LockPath,
     pub(super) node: OwnNode,
-    pub(super) node_path: String,
+    pub(super) queue: QueuePath,
+    /// Made when somebody asks for it, which few do.
+    pub(super) node_path: OnceLock<String>,
     /// That of the grant, which stays when the node is replaced.
     pub(super) token: FencingToken,
     pub(super) session: Arc<Session>,
@@ -46,8 +48,8 @@ impl Default for Wish {
     }
 }
 
-/// Whoever waits for the node that comes in place of the exclusive one, and its path.
-pub(super) type DowngradeRequest = oneshot::Sender<Result<(OwnNode, String), Error>>;
+/// Whoever waits for the node that comes in place of the exclusive one.
+pub(super) type DowngradeRequest = oneshot::Sender<Result<OwnNode, Error>>;
 
 /// Whoever waits for the release; the default is nobody.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ impl Hold {
     }
 
     pub(crate) fn node_path(&self) -> &str {
-        &self.node_path
+        self.node_path.get_or_init(|| self.queue.join(&self.node.sequence.node_name()))
     }
 
     pub(crate) fn token(&self) -> FencingToken {
@@ -162,8 +164,8 @@ impl Hold {
         let sent = wishes.send(Wish::Downgrade(request, next_wish));
         let outcome = if sent.is_ok() { outcome.await.ok() } else { None };
         match outcome {
-            Some(Ok((node, node_path))) => {
-                (self.node, self.node_path) = (node, node_path);
+            Some(Ok(node)) => {
+                (self.node, self.node_path) = (node, OnceLock::new());
                 Ok(self)
             }
             Some(Err(error)) => Err((self, error)),

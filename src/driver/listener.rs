@@ -139,7 +139,8 @@ impl Driver {
         let _ = outcome.send(Ok(Hold {
             lock: self.requests.lock().clone(),
             node,
-            node_path: self.requests.path_of(node),
+            queue: self.requests.queue().clone(),
+            node_path: OnceLock::new(),
             token: self.token.unwrap_or(node.token),
             session,
             era,
@@ -218,7 +219,7 @@ impl Driver {
     pub(super) fn downgraded(&mut self) {
         let Some(node) = self.machine.node() else { return };
         info!(node = %node.sequence.node_name(), token = self.token.map(FencingToken::as_i64), "shares the lock from now on");
-        self.answer_downgrade(Ok((node, self.requests.path_of(node))));
+        self.answer_downgrade(Ok(node));
     }
 
     pub(super) fn not_downgraded(&mut self) {
@@ -231,7 +232,7 @@ impl Driver {
         self.answer_downgrade(Err(error));
     }
 
-    fn answer_downgrade(&mut self, outcome: Result<(OwnNode, String), Error>) {
+    fn answer_downgrade(&mut self, outcome: Result<OwnNode, Error>) {
         if let Listener::Guard { downgrade, .. } = &mut self.listener
             && let Some(request) = downgrade.take()
         {

@@ -5,7 +5,7 @@ mod replacing;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tracing::warn;
 
 use super::{Attempt, BoxFuture, Claim, Earlier, Share};
@@ -79,10 +79,6 @@ impl Requests {
 
     pub(super) fn queue(&self) -> &QueuePath {
         &self.queue
-    }
-
-    pub(super) fn path_of(&self, node: OwnNode) -> String {
-        self.queue.join(&node.sequence.node_name())
     }
 
     pub(super) async fn enter(&self) -> Answer {
@@ -344,21 +340,23 @@ impl Requests {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let mut pauses = ExponentialBuilder::new()
-            .with_jitter()
-            .with_min_delay(UNKNOWN_PAUSE)
-            .with_max_times(OVERLOADED_RETRIES_MAX)
-            .build();
+        let mut pauses = None;
         loop {
             match request().await {
-                Err(error) if error.kind() == StoreErrorKind::Overloaded => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error),
-                },
+                Err(error) if error.kind() == StoreErrorKind::Overloaded => {
+                    match pauses.get_or_insert_with(pauses_of_an_overloaded_server).next() {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(error),
+                    }
+                }
                 reply => return reply,
             }
         }
     }
+}
+
+fn pauses_of_an_overloaded_server() -> ExponentialBackoff {
+    ExponentialBuilder::new().with_jitter().with_min_delay(UNKNOWN_PAUSE).with_max_times(OVERLOADED_RETRIES_MAX).build()
 }
 
 fn refused(operation: &'static str, error: StoreError) -> Answer {

@@ -162,7 +162,8 @@ impl Session for ZooKeeperSession {
         else {
             return Err(not_understood());
         };
-        let sequence = path.rsplit('/').next().and_then(Sequence::of_node).ok_or_else(not_understood)?;
+        let name = path.strip_prefix(queue.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let sequence = name.and_then(Sequence::of_node).ok_or_else(not_understood)?;
         debug_assert!(directory.num_children >= 1, "the new node is a child");
         let neighbours = if directory.num_children == 1 { Neighbours::None } else { Neighbours::Some };
         Ok(Entered { sequence, token: FencingToken::from(directory.mzxid), neighbours })
