@@ -46,7 +46,7 @@
 //!
 //! # Invariants
 //!
-//! Checked by `Machine::assert_invariants` around every event:
+//! Checked by `Machine::assert_invariants` after every event:
 //!
 //! * Q1: from entering to leaving, the machine knows its node, or two of which it has one; before and after, it has none.
 //! * Q2: a contender waits only for a lower number than its own.
