@@ -50,6 +50,8 @@ enum Phase {
     Surveying,
     /// Head by a survey, but whether the node of that name is still the own one must be looked at.
     Confirming,
+    /// Has asked for a watch on the node with this number, whether it is this writer's or a reader's.
+    Guessing(Sequence),
     Placing(Sequence),
     Waiting(Sequence),
     Probing(Sequence),
@@ -78,6 +80,7 @@ impl Phase {
         match self {
             Phase::Surveying
             | Phase::Confirming
+            | Phase::Guessing(_)
             | Phase::Placing(_)
             | Phase::Waiting(_)
             | Phase::Probing(_)
@@ -126,6 +129,7 @@ enum Ending {
 pub struct Machine {
     limits: Limits,
     patience: Patience,
+    expects_readers: bool,
     /// The contender of the same owner that holds a share, which it gives up for this one.
     share: Option<Sequence>,
     phase: Phase,
@@ -154,6 +158,7 @@ impl Machine {
         Self {
             limits,
             patience,
+            expects_readers: false,
             share: None,
             phase: Phase::Entering,
             node: None,
@@ -168,6 +173,13 @@ impl Machine {
             granted: false,
             leave_sent: false,
         }
+    }
+
+    /// Whether the one ahead may well be a reader: a writer then looks for either at once, which is one request more where it is a
+    /// writer, and two less, and two round trips, where it is not.
+    #[must_use]
+    pub fn expecting_readers(self, expects_readers: bool) -> Self {
+        Self { expects_readers, ..self }
     }
 
     /// A contender that wants the lock alone for an owner who has a share of it already: it is granted if that share is all
@@ -185,7 +197,9 @@ impl Machine {
     /// The contender this one waits for, if it waits.
     pub fn waiting_for(&self) -> Option<Sequence> {
         match self.phase {
-            Phase::Placing(ahead) | Phase::Waiting(ahead) | Phase::Probing(ahead) => Some(ahead),
+            Phase::Guessing(ahead) | Phase::Placing(ahead) | Phase::Waiting(ahead) | Phase::Probing(ahead) => {
+                Some(ahead)
+            }
             _ => None,
         }
     }
@@ -290,6 +304,7 @@ impl Machine {
             Phase::Recovering => self.recovering(event),
             Phase::Surveying => self.surveying(event),
             Phase::Confirming => self.confirming(event),
+            Phase::Guessing(before) => self.guessing(before, event),
             Phase::Placing(ahead) => self.placing(ahead, event),
             Phase::Waiting(ahead) => self.waiting(ahead, event),
             Phase::Probing(ahead) => self.probing(ahead, event),

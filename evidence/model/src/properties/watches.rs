@@ -19,7 +19,7 @@ fn watches_rightly(world: &World, state: &State, contender: usize) -> bool {
     let requests = &state.sessions[world.session_of(contender)].requests;
     let watching = requests.iter().filter(|queued| queued.is_of(contender, Slot::Main)).map(|queued| queued.request);
     let asked = watching.filter_map(|request| match request {
-        Request::Watch(ahead) => Some(small(ahead)),
+        Request::Watch(ahead) | Request::WatchEither(ahead) | Request::WatchReader(ahead) => Some(small(ahead)),
         _ => None,
     });
     if me.predecessor_watch.is_some_and(|watch| watch.number == ROOM) {
