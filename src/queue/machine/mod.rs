@@ -42,6 +42,7 @@ pub enum Patience {
     Try,
 }
 
+// Asked about by `matches!`: the derived comparison is so long that it is called, many times for each event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Entering,
@@ -211,7 +212,7 @@ impl Machine {
 
     /// Whether the lock is held.
     pub fn is_held(&self) -> bool {
-        self.phase == Phase::Held || self.phase.is_downgrading() && self.ending == Ending::Open
+        matches!(self.phase, Phase::Held) || self.phase.is_downgrading() && self.ending == Ending::Open
     }
 
     /// Whether a share is being put in place of the own node: which of the two there is, only the answer tells.
@@ -248,7 +249,7 @@ impl Machine {
 
     /// Whether the machine has ended.
     pub fn is_finished(&self) -> bool {
-        self.phase == Phase::Gone
+        matches!(self.phase, Phase::Gone)
     }
 
     /// Takes in an event and says what to do, in this order.
@@ -323,7 +324,7 @@ impl Machine {
     fn own_watch_spent(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         self.is_own_doubtful = true;
-        if self.phase.awaits_grant() || self.phase == Phase::Held {
+        if self.phase.awaits_grant() || matches!(self.phase, Phase::Held) {
             return self.place_own_watch();
         }
         vec![]
@@ -366,17 +367,17 @@ impl Machine {
             self.phase,
             Phase::Entering | Phase::MakingQueue | Phase::Recovering | Phase::Stuck(Chore::Recover)
         );
-        assert_eq!(self.node.is_none(), before || self.phase == Phase::Gone, "Q1: {self:?}");
+        assert_eq!(self.node.is_none(), before || matches!(self.phase, Phase::Gone), "Q1: {self:?}");
         if let (Some(ahead), Some(node)) = (self.waiting_for(), self.node) {
             assert!(ahead < node.sequence, "Q2: {self:?}");
         }
         if let Phase::Waiting(ahead) = self.phase {
             assert_eq!(self.watching, Some(ahead), "a waiter watches whom it waits for: {self:?}");
         }
-        if self.phase == Phase::AwaitingRoom {
+        if matches!(self.phase, Phase::AwaitingRoom) {
             assert!(self.is_room_watched, "who waits for permits watches whether there are any: {self:?}");
         }
-        if self.phase == Phase::Held {
+        if matches!(self.phase, Phase::Held) {
             assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");
         }
         if self.phase.is_downgrading() {
