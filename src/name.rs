@@ -98,6 +98,11 @@ impl Sequence {
         if self.number <= 0 { None } else { Some(Sequence::new(self.number - 1, Mode::Exclusive)) }
     }
 
+    /// The same number, of a contender that shares the lock.
+    pub const fn as_shared(self) -> Sequence {
+        Sequence::new(self.number, Mode::Shared)
+    }
+
     /// The contender's znode name.
     pub fn node_name(self) -> String {
         let prefix = self.mode.prefix();

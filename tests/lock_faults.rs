@@ -29,9 +29,13 @@ struct Faults {
     plain_leaves_denied: AtomicUsize,
     searches_denied: AtomicUsize,
     watch_delay_ms: AtomicUsize,
+    /// Of watches on the nodes of readers.
+    reader_watch_delay_ms: AtomicUsize,
     is_down: AtomicUsize,
     /// Every request goes unanswered, and the client never says that the session has ended.
     is_mute: AtomicUsize,
+    /// How many lists were asked for.
+    surveys: AtomicUsize,
 }
 
 fn take(fault: &AtomicUsize) -> bool {
@@ -124,6 +128,7 @@ impl Session for FaultySession {
 
     async fn survey(&self, queue: &QueuePath) -> Result<Vec<String>, StoreError> {
         self.hear()?;
+        self.faults.surveys.fetch_add(1, Ordering::SeqCst);
         self.session.survey(queue).await
     }
 
@@ -141,8 +146,12 @@ impl Session for FaultySession {
     }
 
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
-        let delay = self.faults.watch_delay_ms.load(Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(delay as u64)).await;
+        let is_readers = Sequence::of_node(name).is_some_and(|sequence| sequence.mode() == Mode::Shared);
+        let delay = match is_readers {
+            true => &self.faults.reader_watch_delay_ms,
+            false => &self.faults.watch_delay_ms,
+        };
+        tokio::time::sleep(Duration::from_millis(delay.load(Ordering::SeqCst) as u64)).await;
         self.session.watch(queue, name).await
     }
 
@@ -494,4 +503,29 @@ fn a_session_whose_connection_is_gone_after_a_long_suspension_is_given_up() {
         });
     });
     result.recv_timeout(Duration::from_secs(20)).expect("a new session, and nobody waiting for itself");
+}
+
+/// The writer ahead becomes a reader after its node was watched, and before the reader's node of the same number is.
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_sees_the_one_ahead_in_both_forms_waits_for_the_reader_without_a_list() {
+    let store = Faulty::new();
+    let (locks, other) = (store.client().await, store.other().await);
+    let ahead = other.rw_lock("/a").expect("a good path").write().await.expect("free");
+    store.faults.reader_watch_delay_ms.store(1_000, Ordering::SeqCst);
+    let lock = locks.rw_lock("/a").expect("a good path");
+    let waiting = tokio::spawn(async move { lock.write().await });
+    // Three watches: the holder's, the waiter's on its own node, and on the holder's.
+    soon(async {
+        while store.memory.watches() < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let ahead = soon(ahead.downgrade()).await.expect("downgraded");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(store.faults.surveys.load(Ordering::SeqCst), 0);
+    soon(ahead.release()).await.expect("released");
+    drop(soon(waiting).await.expect("no panic").expect("granted"));
+    assert_eq!(store.faults.surveys.load(Ordering::SeqCst), 1);
 }

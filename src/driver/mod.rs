@@ -51,6 +51,8 @@ pub(crate) struct Attempt {
     pub(crate) ticket: Ticket,
     pub(crate) mode: Mode,
     pub(crate) patience: Patience,
+    /// Whether the one ahead may well be a reader.
+    pub(crate) expects_readers: bool,
     /// What its owner has already, and gives up for the lock.
     pub(crate) share: Option<Share>,
     /// The node whose place it takes over.
@@ -109,7 +111,7 @@ impl Driver {
         Self {
             machine: match attempt.share {
                 Some(share) => Machine::upgrading(share.claim.node.sequence, attempt.limits),
-                None => Machine::new(attempt.patience, attempt.limits),
+                None => Machine::new(attempt.patience, attempt.limits).expecting_readers(attempt.expects_readers),
             },
             states: session.states(),
             started: session.clock().now(),
@@ -244,6 +246,10 @@ impl Driver {
                 debug!(behind = %ahead.node_name(), "waiting");
                 self.predecessor_watch = None;
                 self.outstanding = Some(Box::pin(async move { requests.place_watch(ahead).await }));
+            }
+            Action::PlaceWatchOnEither(before) => {
+                debug!(behind = %before, "waiting");
+                self.outstanding = Some(Box::pin(async move { requests.place_watch_on_either(before).await }));
             }
             Action::Confirm => {
                 let Some(own) = self.machine.node() else { return };

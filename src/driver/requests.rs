@@ -203,6 +203,27 @@ impl Requests {
         }
     }
 
+    /// Watches the node with this number, be it this writer's or a reader's.
+    pub(super) async fn place_watch_on_either(&self, writer: Sequence) -> Answer {
+        let names = [writer.node_name(), writer.as_shared().node_name()];
+        let store = self.session.store();
+        // At once, in one round trip, and in this order: a writer that becomes a reader in between is seen as both, rather than as
+        // neither. An answer to the second is no older than one to the first.
+        let reply = self.while_overloaded(|| async {
+            let [writer, reader] = names.each_ref().map(|name| self.session.read(store.watch(&self.queue, name)));
+            futures_util::try_join!(writer, reader)
+        });
+        match reply.await {
+            // Also if both were seen: they have one number, so the writer's is gone by now, and its watch has nothing more to tell.
+            Ok((_, Some(reader))) => {
+                Answer { event: Event::ReaderWatchPlaced, watch: Some(reader.event), refusal: None }
+            }
+            Ok((Some(writer), None)) => Answer { event: Event::WatchPlaced, watch: Some(writer.event), refusal: None },
+            Ok((None, None)) => Event::WatchMissing.into(),
+            Err(error) => self.failed("watch the predecessor", error).await,
+        }
+    }
+
     pub(super) async fn place_own_watch(&self, own: OwnNode) -> Answer {
         let name = own.sequence.node_name();
         let reply = self.while_overloaded(|| self.session.read(self.session.store().watch(&self.queue, &name)));

@@ -38,12 +38,18 @@ pub struct Mutex {
     shared: Arc<Shared>,
     path: LockPath,
     queue: QueuePath,
+    expects_readers: bool,
 }
 
 impl Mutex {
     pub(super) fn new(shared: Arc<Shared>, path: LockPath) -> Self {
         let queue = path.queue();
-        Self { shared, path, queue }
+        Self { shared, path, queue, expects_readers: false }
+    }
+
+    /// The writer's side of a read-write lock: whoever is ahead may well be a reader.
+    pub(super) fn expecting_readers(self) -> Self {
+        Self { expects_readers: true, ..self }
     }
 
     /// The path of the lock.
@@ -251,6 +257,7 @@ impl Mutex {
             ticket: self.shared.new_ticket(),
             mode,
             patience,
+            expects_readers: self.expects_readers,
             share: None,
             earlier: None,
             limits: self.shared.limits,

@@ -63,7 +63,7 @@ impl Fairlock {
     ///
     /// [`Error::InvalidPath`] if the path is malformed.
     pub fn rw_lock(&self, path: &str) -> Result<RwLock, Error> {
-        Ok(RwLock { mutex: self.mutex(path)? })
+        Ok(RwLock { mutex: self.mutex(path)?.expecting_readers() })
     }
 }
 
@@ -195,6 +195,9 @@ impl RwLock {
     }
 
     /// The writer's side: the lock of this path that is held alone.
+    ///
+    /// Other than one of [`Fairlock::mutex`], it expects readers ahead, which takes two round trips less where there are any, and one
+    /// request more where there are none.
     pub fn as_mutex(&self) -> &Mutex {
         &self.mutex
     }

@@ -24,9 +24,12 @@ pub enum Event {
         /// How many permits the semaphore has; `None` if nothing says that.
         permits: Option<u32>,
     },
-    /// Answer to [`Action::PlaceWatch`]: the watch is in place.
+    /// Answer to [`Action::PlaceWatch`] and [`Action::PlaceWatchOnEither`]: the watch is in place, on the writer's node if it
+    /// might be either.
     WatchPlaced,
-    /// Answer to [`Action::PlaceWatch`]: there is no such node.
+    /// Answer to [`Action::PlaceWatchOnEither`]: the watch is in place, on the reader's node.
+    ReaderWatchPlaced,
+    /// Answer to [`Action::PlaceWatch`] and [`Action::PlaceWatchOnEither`]: there is no such node.
     WatchMissing,
     /// Answer to [`Action::Probe`].
     Probed {
@@ -102,6 +105,8 @@ pub enum Action {
     WatchRoom,
     /// Watch this contender's node.
     PlaceWatch(Sequence),
+    /// Watch the node of the contender with this number, be it this writer or a reader.
+    PlaceWatchOnEither(Sequence),
     /// Look whether the own node still is the own one, and also that of the share, if one is held. Answered by
     /// [`Event::Verified`] and [`Event::ShareGone`].
     Confirm,

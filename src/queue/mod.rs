@@ -19,7 +19,8 @@
 //!
 //! Not drawn: a head by survey whose own watch is not in place is confirmed by reading its node (`Confirming`); a
 //! clean-up that is refused is tried again from time to time (`Stuck`); a waiter looks now and then whether it missed
-//! an event (`Probing`); a contender for permits surveys and watches its whole directory (`SurveyingRoom`,
+//! an event (`Probing`); a writer that expects readers looks for the number before under either name at once (`Guessing`); a
+//! contender for permits surveys and watches its whole directory (`SurveyingRoom`,
 //! `AwaitingRoom`), which `machine/room.rs` argues; a holder that shares the lock from now on replaces its node
 //! (`Downgrading`, `Locating`), which `machine/downgrading.rs` argues.
 //!

@@ -707,6 +707,107 @@ fn a_write_to_the_node_of_one_who_shares_is_no_baton() {
     );
 }
 
+/// Number 7, whose writer takes into account that a reader may be ahead, with its own watch in place.
+fn looking_for_either() -> Machine {
+    let mut machine = machine().expecting_readers(true);
+    play(
+        &mut machine,
+        [
+            (entered(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::PlaceWatchOnEither(6.into())]),
+            (Event::OwnWatchPlaced, vec![]),
+        ],
+    );
+    machine
+}
+
+#[test]
+fn a_writer_behind_a_reader_waits_for_it_without_a_list_and_takes_no_write_to_its_node_for_the_baton() {
+    let mut machine = looking_for_either();
+    play(&mut machine, [(Event::ReaderWatchPlaced, vec![])]);
+    assert_eq!(machine.waiting_for(), Some(shared(6)));
+    play(
+        &mut machine,
+        [
+            (Event::Tick, vec![Action::Probe(shared(6))]),
+            (Event::Probed { exists: true }, vec![]),
+            (BATON, vec![Action::Survey]),
+            (Event::Surveyed(vec![shared(5), 7.into()]), vec![Action::PlaceWatch(shared(5))]),
+            (Event::Unknown, vec![Action::PlaceWatch(shared(5))]),
+            (Event::WatchPlaced, vec![]),
+            (Event::PredecessorGone, vec![Action::Survey]),
+            (surveyed(&[7]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn a_writer_that_looked_for_either_and_found_a_writer_believes_its_baton() {
+    let mut machine = looking_for_either();
+    play(&mut machine, [(Event::WatchPlaced, vec![])]);
+    assert_eq!(machine.waiting_for(), Some(6.into()));
+    play(&mut machine, [(BATON, vec![Action::Grant(Proof::Baton)])]);
+}
+
+#[test]
+fn a_writer_that_looked_for_either_and_found_neither_lists_the_queue() {
+    let mut machine = looking_for_either();
+    play(
+        &mut machine,
+        [
+            (Event::WatchMissing, vec![Action::Survey]),
+            (Event::Surveyed(vec![shared(3), 4.into(), 7.into()]), vec![Action::PlaceWatch(4.into())]),
+            (Event::WatchMissing, vec![Action::Survey]),
+            (surveyed(&[7]), vec![Action::Grant(Proof::Survey)]),
+        ],
+    );
+}
+
+#[test]
+fn a_look_for_either_whose_answer_is_lost_is_taken_again_and_one_that_is_refused_ends_the_wait() {
+    let mut machine = looking_for_either();
+    assert_eq!(standing(&machine), (Some(6), false, false, false, true, false));
+    play(
+        &mut machine,
+        [
+            (Event::Tick, vec![]),
+            (Event::Unknown, vec![Action::PlaceWatchOnEither(6.into())]),
+            (Event::Refused, vec![Action::Leave(LeaveForm::Withdraw)]),
+            (Event::Left, vec![Action::Fail(Failure::Refused), Action::Finish]),
+        ],
+    );
+    let mut machine = looking_for_either();
+    play(
+        &mut machine,
+        [(Event::Cancel, vec![Action::Leave(LeaveForm::Withdraw)]), (Event::Left, vec![Action::Finish])],
+    );
+}
+
+#[test]
+fn whoever_does_not_guess_whom_it_waits_for_does_not_look_for_either() {
+    let mut reader = machine().expecting_readers(true);
+    play(&mut reader, [(entered_to_share(7, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey])]);
+    let mut first = machine().expecting_readers(true);
+    play(&mut first, [(entered(0, Neighbours::Some), vec![Action::PlaceOwnWatch, Action::Survey])]);
+    let mut recovered = machine().expecting_readers(true);
+    play(
+        &mut recovered,
+        [
+            (Event::Unknown, vec![Action::Recover]),
+            (Event::Recovered(vec![node(7)]), vec![Action::PlaceOwnWatch, Action::Survey]),
+        ],
+    );
+    let mut hasty = Machine::new(Patience::Try, Limits::default()).expecting_readers(true);
+    play(&mut hasty, [(entered(7, Neighbours::Some), vec![Action::Survey])]);
+}
+
+#[test]
+#[should_panic(expected = "Q3")]
+fn a_reader_found_by_who_looked_for_a_writer_is_a_bug() {
+    let mut machine = machine();
+    machine.handle(entered(7, Neighbours::Some));
+    machine.handle(Event::ReaderWatchPlaced);
+}
+
 #[test]
 fn who_shares_and_cannot_close_the_queue_withdraws_without_a_baton() {
     let limits = Limits { heal_from: 7.into(), ..Limits::default() };

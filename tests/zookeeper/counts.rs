@@ -110,6 +110,39 @@ async fn hand_over_with(waiters: usize) {
     wait_for_nodes(&observer, &path, 0).await;
 }
 
+/// A mutex, of which nobody expects readers, is watched with one request for the predecessor in `hand_over_with`.
+#[tokio::test]
+async fn a_writer_comes_to_a_reader_or_a_writer_with_four_requests_and_no_list() {
+    let path = unused_path();
+    let proxy = proxy().await;
+    let observer = raw(&bed::server().await.address()).await;
+    let others = bed::connect(&bed::server().await.address(), QUIET).await.rw_lock(&path).expect("a good path");
+    let lock = bed::connect(&proxy.address(), QUIET).await.rw_lock(&path).expect("a good path");
+    let reader = soon(others.read()).await.expect("free");
+    let mut before = proxy.counts();
+    let mut waiting = Vec::new();
+    for _ahead in ["a reader", "a writer"] {
+        let lock = lock.clone();
+        waiting.push(tokio::spawn(async move { lock.write().await.expect("granted") }));
+        // Its entry, its own watch, and one on either form of the one ahead.
+        let replies = before.replies() + 4;
+        soon(proxy.wait_until(|counts| counts.replies() >= replies)).await;
+        let entered = proxy.counts() - before;
+        let of = [Operation::Multi, Operation::GetData, Operation::GetChildren].map(|which| entered.request(which));
+        assert_eq!((entered.requests(), of), (4, [1, 3, 0]), "{entered}");
+        before = proxy.counts();
+    }
+    reader.release().await.expect("released");
+    let second = waiting.pop().expect("two");
+    let writer = soon(waiting.pop().expect("two")).await.expect("no panic");
+    // A reader's departure is no baton: the writer lists the queue. A writer's is.
+    let granted = proxy.counts() - before.clone();
+    assert_eq!((granted.requests(), granted.events()), (1, 1), "{granted}");
+    writer.release().await.expect("released");
+    drop(soon(second).await.expect("no panic"));
+    wait_for_nodes(&observer, &path, 0).await;
+}
+
 #[tokio::test]
 async fn idle_sessions_send_no_more_than_the_clients_own_pings_would() {
     let proxy = proxy().await;

@@ -134,9 +134,10 @@ pub fn readers_granted(size: Size) -> Cost {
     size.locks * Cost::of(1, 0, size.sessions.min(size.waiters + 1))
 }
 
-/// A writer comes to a lock with so many readers: its predecessor is no writer, so it lists and watches the last reader.
-pub fn writer_behind_readers(readers: u64) -> Cost {
-    Cost::of(1, 4, 0).listing(readers + 1)
+/// A writer comes to a lock with readers or writers: it enters, watches its node, and the one before under either name
+/// (`Machine::guess`).
+pub fn writer_comes() -> Cost {
+    Cost::of(1, 3, 0)
 }
 
 /// Readers leave with nobody behind them. Each is told of its own deletion.

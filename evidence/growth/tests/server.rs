@@ -223,7 +223,7 @@ async fn readers_and_leaders_cost_the_same_on_a_real_server() {
     stage.count("readers are granted", formula::readers_granted(size)).await;
     let writing = lock(&stage, 1);
     let behind = tokio::spawn(async move { writing.write().await });
-    stage.count("a writer comes to readers", formula::writer_behind_readers(READERS)).await;
+    stage.count("a writer comes to readers", formula::writer_comes()).await;
     behind.abort();
     drop(guards);
 

@@ -91,6 +91,11 @@ impl World {
                 }
                 self.ask(state, contender, Slot::Main, Request::Watch(ahead));
             }
+            Action::PlaceWatchOnEither(before) => {
+                // One that an interruption left, of whose answer nobody knows.
+                state.contenders[contender].predecessor_watch = None;
+                self.ask_main(state, contender, Request::WatchEither(before));
+            }
             Action::Confirm => {
                 self.ask_main(state, contender, Request::Confirm(own.expect("a node to confirm")));
             }
@@ -266,7 +271,7 @@ impl World {
     pub(crate) fn take_answer(&self, state: &mut State, contender: usize) {
         let me = &mut state.contenders[contender];
         let Some(event) = me.answer.take() else { return };
-        if matches!(event, Event::WatchPlaced | Event::RoomSurveyed { .. })
+        if matches!(event, Event::WatchPlaced | Event::ReaderWatchPlaced | Event::RoomSurveyed { .. })
             && let Some(watch) = &mut me.predecessor_watch
         {
             watch.is_known = true;

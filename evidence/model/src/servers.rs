@@ -283,6 +283,19 @@ impl World {
                 }
                 None => Event::WatchMissing,
             },
+            Request::WatchEither(writer) => {
+                state.contenders[contender].predecessor_watch = named(writer).map(watch_of);
+                // Both are sent at once; what happens in between is seen by the second.
+                return self.ask(state, contender, queued.slot, Request::WatchReader(writer.as_shared()));
+            }
+            Request::WatchReader(reader) => match named(reader).map(watch_of) {
+                Some(watch) => {
+                    state.contenders[contender].predecessor_watch = Some(watch);
+                    Event::ReaderWatchPlaced
+                }
+                None if state.contenders[contender].predecessor_watch.is_some() => Event::WatchPlaced,
+                None => Event::WatchMissing,
+            },
             Request::WatchOwn(own) if is_own(own) => {
                 let watch = tree.node(number_of(own)).map(watch_of);
                 state.contenders[contender].own_watch = watch;

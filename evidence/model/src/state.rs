@@ -178,6 +178,10 @@ pub enum Request {
     WatchRoom,
     /// Watch a node.
     Watch(Sequence),
+    /// Watch this writer's node, and then do [`Request::WatchReader`].
+    WatchEither(Sequence),
+    /// Watch the node of the reader with this number. Whether the writer's was there is known.
+    WatchReader(Sequence),
     /// Look whether a node exists.
     Probe(Sequence),
     /// Look whether the own node is there.

@@ -63,6 +63,8 @@ pub struct Setup {
     pub starts_late: bool,
     /// Whether it shares the lock.
     pub shares: bool,
+    /// Whether it takes into account that the one ahead may share the lock, as the writer of a read-write lock does.
+    pub expects_readers: bool,
     /// How many permits it wants, in a world of permits.
     pub permits: u8,
     /// Whether it may become one who shares the lock, or gives up another's share for the lock.
@@ -200,7 +202,8 @@ impl World {
             contenders: self
                 .contenders
                 .iter()
-                .map(|setup| Contender::new(Machine::new(setup.patience, self.limits)))
+                .map(|setup| Machine::new(setup.patience, self.limits).expecting_readers(setup.expects_readers))
+                .map(Contender::new)
                 .collect(),
             tokens: 0,
             faults: self.faults,

@@ -185,7 +185,7 @@ pub fn large_twice() -> World {
 
 /// Two that share the lock and one that does not, on two sessions; no fault, but one waiter may give up.
 pub fn sharing() -> World {
-    World { name: "sharing", contenders: vec![shares(0), begins_late(0), shares(1)], ..three() }
+    World { name: "sharing", contenders: vec![shares(0), writes_late(0), shares(1)], ..three() }
 }
 
 /// As [`sharing`], without the reduction.
@@ -195,7 +195,7 @@ pub fn sharing_unreduced() -> World {
 
 /// As [`sharing`], the other way round: one that shares the lock between two that do not.
 pub fn shared_between() -> World {
-    World { name: "shared between", contenders: vec![waits(0), shares_late(0), waits(1)], ..three() }
+    World { name: "shared between", contenders: vec![writes(0), shares_late(0), writes(1)], ..three() }
 }
 
 /// As [`sharing`], with one meddling in the tree or one session ended by force.
@@ -217,7 +217,7 @@ pub fn shared_between_cut_off() -> World {
 pub fn mixed() -> World {
     World {
         name: "mixed",
-        contenders: vec![shares(0), waits(1)],
+        contenders: vec![shares(0), writes(1)],
         limits: Limits { heal_from: 1.into(), ..Limits::default() },
         ..small()
     }
@@ -288,10 +288,10 @@ pub fn smalls() -> Vec<Counted> {
         (removed(), 101_694),
         (three(), 38_564),
         (hasty(), 58_874),
-        (sharing(), 57_118),
-        (shared_between(), 44_264),
+        (sharing(), 53_529),
+        (shared_between(), 46_972),
         (permits(), 68_894),
-        (downgrading(), 220_996),
+        (downgrading(), 220_677),
         (upgrading(), 85_434),
     ]
 }
@@ -309,17 +309,17 @@ pub fn ci() -> Vec<Counted> {
         (three_meddled_with(), 231_415),
         (three_cut_off(), 1_092_539),
         (three_cut_off_twice(), 1_543_917),
-        (mixed(), 43_584),
-        (sharing_unreduced(), 236_549),
-        (sharing_meddled_with(), 338_671),
-        (sharing_cut_off(), 1_947_515),
-        (shared_between_cut_off(), 1_428_627),
+        (mixed(), 41_690),
+        (sharing_unreduced(), 223_366),
+        (sharing_meddled_with(), 306_186),
+        (sharing_cut_off(), 1_769_011),
+        (shared_between_cut_off(), 1_435_602),
         (permits_unreduced(), 187_706),
         (permits_cut_off(), 647_328),
         (permits_meddled_with(), 217_094),
         (permits_resized(), 1_843_975),
-        (downgrading_cut_off(), 169_139),
-        (downgrading_lagging(), 806_328),
+        (downgrading_cut_off(), 187_287),
+        (downgrading_lagging(), 798_379),
         (upgrading_both(), 748_842),
         (upgrading_meddled_with(), 85_054),
     ]);
@@ -330,9 +330,9 @@ pub fn ci() -> Vec<Counted> {
 pub fn larges() -> Vec<Counted> {
     vec![
         (twice(), 2_387_646),
-        (downgrading_meddled_with(), 1_652_654),
+        (downgrading_meddled_with(), 1_684_886),
         (upgrading_cut_off(), 3_328_557),
-        (downgrading_large(), 12_987_078),
+        (downgrading_large(), 12_268_043),
         (large(), 5_303_369),
         (large_twice(), 53_559_112),
     ]
@@ -344,6 +344,7 @@ fn waits(session: u8) -> Setup {
         patience: Patience::Wait,
         starts_late: false,
         shares: false,
+        expects_readers: false,
         permits: 0,
         converts: Converts::Never,
     }
@@ -363,4 +364,12 @@ fn shares_late(session: u8) -> Setup {
 
 fn begins_late(session: u8) -> Setup {
     Setup { starts_late: true, ..waits(session) }
+}
+
+fn writes(session: u8) -> Setup {
+    Setup { expects_readers: true, ..waits(session) }
+}
+
+fn writes_late(session: u8) -> Setup {
+    Setup { starts_late: true, ..writes(session) }
 }

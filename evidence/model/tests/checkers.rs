@@ -156,6 +156,9 @@ fn a_watch_asked_for_twice_or_on_a_wrong_node_is_flagged() {
     };
     assert!(is_flagged(|state| state.note = Some(Note::WatchedTwice(1))), "twice");
     assert!(is_flagged(|state| state.contenders[1].predecessor_watch = Some(watch(2))), "somebody behind");
+    let on_a_reader =
+        |state: &mut State| state.contenders[1].predecessor_watch = Some(Watch { shares: true, ..watch(0) });
+    assert!(is_flagged(on_a_reader), "a reader, while it waits for a writer of that number");
     assert!(is_flagged(|state| state.contenders[1].own_watch = Some(watch(0))), "another's node as the own one");
     let waits_for_nobody_watched = |state: &mut State| {
         let _actions = state.contenders[1].machine.handle(Event::Tick);

@@ -2,7 +2,7 @@
 
 use super::{Answer, Requests, STUBBORN_PAUSE, refused};
 use crate::driver::{Claim, Earlier};
-use crate::queue::{Event, Mode, Sequence};
+use crate::queue::{Event, Mode};
 use crate::store::{Entered, Neighbours, Node, OwnNode, StoreError, StoreErrorKind};
 use crate::ticket::Ticket;
 
@@ -44,7 +44,7 @@ impl Requests {
         if self.is_there(Claim { node: own, session: store.id() }).await? {
             return Ok(Some(own));
         }
-        let sequence = Sequence::new(own.sequence.as_i32(), Mode::Shared);
+        let sequence = own.sequence.as_shared();
         let node = self.session.read(store.inspect(&self.queue, &sequence.node_name())).await?;
         let is_this = |node: &Node| {
             node.owner == Some(store.id()) && (node.data == self.ticket || Ticket::parse(&node.data).is_none())

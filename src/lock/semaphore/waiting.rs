@@ -109,6 +109,7 @@ impl Semaphore {
             ticket: self.shared.new_ticket(),
             mode,
             patience,
+            expects_readers: false,
             share: None,
             earlier: None,
             limits: Limits { make_queue_max, ..self.shared.limits },

@@ -42,6 +42,7 @@ pub enum Patience {
     Try,
 }
 
+// Asked about by `matches!`: the derived comparison is so long that it is called, many times for each event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Entering,
@@ -50,6 +51,8 @@ enum Phase {
     Surveying,
     /// Head by a survey, but whether the node of that name is still the own one must be looked at.
     Confirming,
+    /// Has asked for a watch on the node with this number, whether it is this writer's or a reader's.
+    Guessing(Sequence),
     Placing(Sequence),
     Waiting(Sequence),
     Probing(Sequence),
@@ -78,6 +81,7 @@ impl Phase {
         match self {
             Phase::Surveying
             | Phase::Confirming
+            | Phase::Guessing(_)
             | Phase::Placing(_)
             | Phase::Waiting(_)
             | Phase::Probing(_)
@@ -126,6 +130,7 @@ enum Ending {
 pub struct Machine {
     limits: Limits,
     patience: Patience,
+    expects_readers: bool,
     /// The contender of the same owner that holds a share, which it gives up for this one.
     share: Option<Sequence>,
     phase: Phase,
@@ -154,6 +159,7 @@ impl Machine {
         Self {
             limits,
             patience,
+            expects_readers: false,
             share: None,
             phase: Phase::Entering,
             node: None,
@@ -168,6 +174,13 @@ impl Machine {
             granted: false,
             leave_sent: false,
         }
+    }
+
+    /// Whether the one ahead may well be a reader: a writer then looks for either at once, which is one request more where it is a
+    /// writer, and two less, and two round trips, where it is not.
+    #[must_use]
+    pub fn expecting_readers(self, expects_readers: bool) -> Self {
+        Self { expects_readers, ..self }
     }
 
     /// A contender that wants the lock alone for an owner who has a share of it already: it is granted if that share is all
@@ -185,7 +198,9 @@ impl Machine {
     /// The contender this one waits for, if it waits.
     pub fn waiting_for(&self) -> Option<Sequence> {
         match self.phase {
-            Phase::Placing(ahead) | Phase::Waiting(ahead) | Phase::Probing(ahead) => Some(ahead),
+            Phase::Guessing(ahead) | Phase::Placing(ahead) | Phase::Waiting(ahead) | Phase::Probing(ahead) => {
+                Some(ahead)
+            }
             _ => None,
         }
     }
@@ -197,7 +212,7 @@ impl Machine {
 
     /// Whether the lock is held.
     pub fn is_held(&self) -> bool {
-        self.phase == Phase::Held || self.phase.is_downgrading() && self.ending == Ending::Open
+        matches!(self.phase, Phase::Held) || self.phase.is_downgrading() && self.ending == Ending::Open
     }
 
     /// Whether a share is being put in place of the own node: which of the two there is, only the answer tells.
@@ -234,7 +249,7 @@ impl Machine {
 
     /// Whether the machine has ended.
     pub fn is_finished(&self) -> bool {
-        self.phase == Phase::Gone
+        matches!(self.phase, Phase::Gone)
     }
 
     /// Takes in an event and says what to do, in this order.
@@ -289,6 +304,7 @@ impl Machine {
             Phase::Recovering => self.recovering(event),
             Phase::Surveying => self.surveying(event),
             Phase::Confirming => self.confirming(event),
+            Phase::Guessing(before) => self.guessing(before, event),
             Phase::Placing(ahead) => self.placing(ahead, event),
             Phase::Waiting(ahead) => self.waiting(ahead, event),
             Phase::Probing(ahead) => self.probing(ahead, event),
@@ -307,7 +323,7 @@ impl Machine {
     fn own_watch_spent(&mut self) -> Vec<Action> {
         self.own_watch = OwnWatch::Absent;
         self.is_own_doubtful = true;
-        if self.phase.awaits_grant() || self.phase == Phase::Held {
+        if self.phase.awaits_grant() || matches!(self.phase, Phase::Held) {
             return self.place_own_watch();
         }
         vec![]
@@ -350,17 +366,17 @@ impl Machine {
             self.phase,
             Phase::Entering | Phase::MakingQueue | Phase::Recovering | Phase::Stuck(Chore::Recover)
         );
-        assert_eq!(self.node.is_none(), before || self.phase == Phase::Gone, "Q1: {self:?}");
+        assert_eq!(self.node.is_none(), before || matches!(self.phase, Phase::Gone), "Q1: {self:?}");
         if let (Some(ahead), Some(node)) = (self.waiting_for(), self.node) {
             assert!(ahead < node.sequence, "Q2: {self:?}");
         }
         if let Phase::Waiting(ahead) = self.phase {
             assert_eq!(self.watching, Some(ahead), "a waiter watches whom it waits for: {self:?}");
         }
-        if self.phase == Phase::AwaitingRoom {
+        if matches!(self.phase, Phase::AwaitingRoom) {
             assert!(self.is_room_watched, "who waits for permits watches whether there are any: {self:?}");
         }
-        if self.phase == Phase::Held {
+        if matches!(self.phase, Phase::Held) {
             assert!(self.granted && self.ending == Ending::Open, "Q4: {self:?}");
         }
         if self.phase.is_downgrading() {

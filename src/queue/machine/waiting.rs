@@ -88,9 +88,7 @@ impl Machine {
         };
         actions.push(match (self.patience, neighbours, node.sequence.before()) {
             // Whoever shares the lock may have nobody to wait for.
-            (Patience::Wait, Neighbours::Some, Some(before)) if node.sequence.is_exclusive() => {
-                self.place_watch(before)
-            }
+            (Patience::Wait, Neighbours::Some, Some(before)) if node.sequence.is_exclusive() => self.guess(before),
             _ => self.survey(),
         });
         actions
@@ -134,6 +132,15 @@ impl Machine {
             Event::Unknown => vec![Action::Confirm],
             Event::Refused => self.leave(LeaveForm::Withdraw, Ending::Failed(Failure::Refused)),
             other => self.irrelevant(&other),
+        }
+    }
+
+    pub(super) fn guessing(&mut self, before: Sequence, event: Event) -> Vec<Action> {
+        match event {
+            // Waited for as what it is: a write to a reader's node is no baton.
+            Event::ReaderWatchPlaced => self.placing(before.as_shared(), Event::WatchPlaced),
+            Event::Unknown => vec![self.guess(before)],
+            other => self.placing(before, other),
         }
     }
 
@@ -209,6 +216,15 @@ impl Machine {
         }
         self.phase = Phase::Surveying;
         Action::Survey
+    }
+
+    /// Takes the number before for that of the nearest one ahead, which it is unless that one has left.
+    fn guess(&mut self, before: Sequence) -> Action {
+        if !self.expects_readers {
+            return self.place_watch(before);
+        }
+        self.phase = Phase::Guessing(before);
+        Action::PlaceWatchOnEither(before)
     }
 
     pub(super) fn place_watch(&mut self, ahead: Sequence) -> Action {

@@ -60,12 +60,16 @@ async fn readers(book: &mut Book, is_at_once: bool) {
     book.cost("the readers leave", formula::readers_leave(size), stage.cost().await);
 }
 
-/// A writer comes, and gives up again so that it is not there when the readers leave.
+/// Writers come, and give up again so that they are not there when the readers leave.
 async fn behind(book: &mut Book, stage: &mut Stage, size: Size) {
     let rw_lock = stage.session(0, size.waiters + 1).rw_lock(&path(0)).expect("a good path");
     let mut line = Line::new();
-    line.come(async move { rw_lock.write().await });
-    book.cost("a writer comes to the readers", formula::writer_behind_readers(size.waiters), stage.cost().await);
+    for situation in ["a writer comes to the readers", "a writer comes to that writer"] {
+        let rw_lock = rw_lock.clone();
+        line.come(async move { rw_lock.write().await });
+        book.cost(situation, formula::writer_comes(), stage.cost().await);
+    }
+    line.give_up(1);
     line.give_up(0);
     stage.cost().await;
 }

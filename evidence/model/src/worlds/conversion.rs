@@ -2,20 +2,22 @@
 
 use fairlock::queue::Patience;
 
-use super::{begins_late, shares, shares_late, small, three, three_cut_off, three_meddled_with, waits};
+use super::{
+    begins_late, shares, shares_late, small, three, three_cut_off, three_meddled_with, waits, writes, writes_late,
+};
 use crate::state::Server::{Follower, Leader};
 use crate::world::{Converts, Faults, Setup, World};
 
 /// One that holds the lock alone and may share it, with a reader and a writer behind it; no fault, but one waiter may give up.
 pub fn downgrading() -> World {
-    World { name: "downgrading", contenders: vec![downgrades(0), shares_late(0), waits(1)], ..three() }
+    World { name: "downgrading", contenders: vec![downgrades(0), shares_late(0), writes(1)], ..three() }
 }
 
 /// One that may share the lock, and one that waits to have it alone; one connection is lost.
 pub fn downgrading_cut_off() -> World {
     World {
         name: "downgrading cut off",
-        contenders: vec![downgrades(0), begins_late(1)],
+        contenders: vec![downgrades(0), writes_late(1)],
         reduces: false,
         ..three_cut_off()
     }
@@ -43,7 +45,8 @@ pub fn downgrading_lagging() -> World {
     }
 }
 
-/// A reader that may try to be alone, and a writer; no fault, but one waiter, or the attempt, may be given up.
+/// A reader that may try to be alone, and one that wants the lock alone without knowing of readers, as a mutex of the same path does;
+/// no fault, but one waiter, or the attempt, may be given up.
 pub fn upgrading() -> World {
     World { name: "upgrading", contenders: vec![shares(0), upgrades(0, 0), waits(1)], reduces: false, ..three() }
 }
@@ -57,7 +60,7 @@ pub fn upgrading_both() -> World {
     }
 }
 
-/// A reader that may try to be alone, and a writer; one connection is lost.
+/// As [`upgrading`], with one connection that is lost.
 pub fn upgrading_cut_off() -> World {
     World { name: "upgrading cut off", contenders: vec![shares(0), upgrades(0, 0), begins_late(1)], ..three_cut_off() }
 }
@@ -73,7 +76,7 @@ pub fn upgrading_meddled_with() -> World {
 }
 
 fn downgrades(session: u8) -> Setup {
-    Setup { converts: Converts::Downgrades, ..waits(session) }
+    Setup { converts: Converts::Downgrades, ..writes(session) }
 }
 
 fn upgrades(share: u8, session: u8) -> Setup {
