@@ -48,7 +48,7 @@ public final class CuratorPeer {
 
     private CuratorFramework connect() throws Exception {
         CuratorFramework made =
-                CuratorFrameworkFactory.newClient(address, sessionMillis, 60_000, new ExponentialBackoffRetry(1000, 3));
+                CuratorFrameworkFactory.newClient(address, sessionMillis, 60_000, new ExponentialBackoffRetry(100, 10));
         made.start();
         if (!made.blockUntilConnected(60, TimeUnit.SECONDS)) {
             throw new IllegalStateException("no session within a minute");

@@ -68,7 +68,7 @@ pub(crate) struct Plan {
     pub(crate) servers: Servers,
     pub(crate) contenders: Vec<Name>,
     pub(crate) links: Vec<Link>,
-    /// Of what is quick, and of what has a crowd.
+    /// Of single operations, of independent locks and of killed leaders; and of what else has a crowd.
     pub(crate) rounds: usize,
     pub(crate) crowd_rounds: usize,
     /// Acquiring and releasing so often makes one figure.

@@ -37,13 +37,11 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
     let ensemble = Ensemble::builder().max_session_timeout(SESSION_TIMEOUT).start().await?;
     let mut entrants = Vec::new();
     for name in plan.contenders.iter().copied().filter(|name| name.is_on_zookeeper()) {
-        for _ in 0..COPIES {
-            match contenders::open(name, &ensemble.connect_string(), places).await {
-                Ok(contender) => entrants.push(Entrant { name, contender }),
-                // Who cannot be had at all is told as missing already.
-                Err(_) if results.missing.iter().any(|(missing, _)| *missing == name) => {}
-                Err(error) => leave_out(name, &error, results),
-            }
+        match open(name, &ensemble.connect_string(), places).await {
+            Ok(copies) => entrants.extend(copies.into_iter().map(|contender| Entrant { name, contender })),
+            // Who cannot be had at all is told as missing already.
+            Err(_) if results.missing.iter().any(|(missing, _)| *missing == name) => {}
+            Err(error) => leave_out(name, &error.to_string(), results),
         }
     }
     for kill in 0..plan.kills {
@@ -53,7 +51,7 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
             let lock = format!("{lock}/{}-{number}", entrant.name.text());
             beginning.push(within_patience(entrant.contender.endure(&lock)).await);
         }
-        retire(&mut entrants, &mut beginning, results);
+        retire(&mut entrants, &beginning, results);
         let leader = &ensemble.servers()[ensemble.leader().await?];
         leader.kill().await?;
         ensemble.wait_until_serving().await?;
@@ -63,10 +61,12 @@ pub(super) async fn run(places: &Places<'_>, plan: &Plan, results: &mut Results)
         }
         for name in &plan.contenders {
             let own = entrants.iter().zip(&outages).filter(|(entrant, _)| entrant.name == *name);
-            let own: Vec<_> = own.filter_map(|(_, outage)| outage.as_ref().ok()).collect();
-            add(*name, &own, results);
+            // One that never recovered would be the slowest of them, so that there is no figure without it.
+            if let Ok(own) = own.map(|(_, outage)| outage.as_ref()).collect::<std::result::Result<Vec<_>, _>>() {
+                add(*name, &own, results);
+            }
         }
-        retire(&mut entrants, &mut outages, results);
+        retire(&mut entrants, &outages, results);
         leader.start_again().await?;
         ensemble.wait_until_serving().await?;
     }
@@ -95,19 +95,30 @@ async fn within_patience<T>(work: impl Future<Output = Result<T>>) -> Result<T> 
     timeout(PATIENCE, work).await.unwrap_or(Err(Error::Late("being granted a lock after a leader was killed")))
 }
 
-/// Goes on without those who failed.
-fn retire<T>(entrants: &mut Vec<Entrant>, outcomes: &mut [Result<T>], results: &mut Results) {
-    let mut outcomes = outcomes.iter();
-    entrants.retain(|entrant| match outcomes.next() {
-        Some(Err(error)) => {
-            leave_out(entrant.name, error, results);
-            false
-        }
-        _ => true,
-    });
+/// All copies, or none.
+async fn open(name: Name, servers: &str, places: &Places<'_>) -> Result<Vec<Box<dyn Contender>>> {
+    let mut copies = Vec::new();
+    for _ in 0..COPIES {
+        copies.push(contenders::open(name, servers, places).await?);
+    }
+    Ok(copies)
 }
 
-fn leave_out(name: Name, error: &Error, results: &mut Results) {
+/// Goes on without those of whom any copy failed.
+fn retire<T>(entrants: &mut Vec<Entrant>, outcomes: &[Result<T>], results: &mut Results) {
+    let mut failed = Vec::new();
+    for name in Name::ALL {
+        let own = entrants.iter().zip(outcomes).filter(|(entrant, _)| entrant.name == name);
+        let errors: Vec<_> = own.filter_map(|(_, outcome)| outcome.as_ref().err()).collect();
+        if let Some(first) = errors.first() {
+            leave_out(name, &format!("{} of {COPIES}: {first}", errors.len()), results);
+            failed.push(name);
+        }
+    }
+    entrants.retain(|entrant| !failed.contains(&entrant.name));
+}
+
+fn leave_out(name: Name, error: &str, results: &mut Results) {
     eprintln!("{} is MISSING where a leader is killed: {error}", name.text());
     results.missing.push((name, format!("gave up where a leader is killed: {error}")));
 }

@@ -51,6 +51,9 @@ pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, res
 }
 
 /// What an ensemble makes a difference to.
+pub(crate) const ON_THREE: [Group; 4] = [Group::Uncontended, Group::Independent, Group::HandOver, Group::Drain];
+
+/// All of that, on three servers.
 pub(crate) async fn run_on_three(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
     if plan.measures(Group::Uncontended) {
