@@ -1,7 +1,7 @@
 //! Faults that the in-process store does not make by itself: a wrapper overloads it, slows it down, or takes it away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,6 +36,8 @@ struct Faults {
     is_mute: AtomicUsize,
     /// How many lists were asked for.
     surveys: AtomicUsize,
+    /// The nodes on which watches were asked for, in this order.
+    watched: Mutex<Vec<String>>,
 }
 
 fn take(fault: &AtomicUsize) -> bool {
@@ -146,6 +148,7 @@ impl Session for FaultySession {
     }
 
     async fn watch(&self, queue: &QueuePath, name: &str) -> Result<Option<Watched>, StoreError> {
+        self.faults.watched.lock().expect("no panic").push(name.to_owned());
         let is_readers = Sequence::of_node(name).is_some_and(|sequence| sequence.mode() == Mode::Shared);
         let delay = match is_readers {
             true => &self.faults.reader_watch_delay_ms,
@@ -528,4 +531,31 @@ async fn a_writer_that_sees_the_one_ahead_in_both_forms_waits_for_the_reader_wit
     soon(ahead.release()).await.expect("released");
     drop(soon(waiting).await.expect("no panic").expect("granted"));
     assert_eq!(store.faults.surveys.load(Ordering::SeqCst), 1);
+}
+
+/// So a writer ahead that becomes a reader in between is seen.
+#[tokio::test(start_paused = true)]
+async fn a_writer_asks_for_the_writer_ahead_first_and_for_the_reader_without_waiting_for_the_answer() {
+    let store = Faulty::new();
+    let locks = store.client().await;
+    let holder = locks.rw_lock("/a").expect("a good path").write().await.expect("free");
+    store.faults.watched.lock().expect("no panic").clear();
+    store.faults.watch_delay_ms.store(3_600_000, Ordering::SeqCst);
+    let lock = locks.rw_lock("/a").expect("a good path");
+    let waiting = tokio::spawn(async move { lock.write().await });
+    let looked_for =
+        |watched: &[String]| watched.iter().filter(|name| name.ends_with("-0000000000")).cloned().collect::<Vec<_>>();
+    let asked = soon(async {
+        loop {
+            let asked = looked_for(&store.faults.watched.lock().expect("no panic"));
+            if asked.len() == 2 {
+                return asked;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert_eq!(asked, ["lock-0000000000", "read-0000000000"]);
+    waiting.abort();
+    drop(holder);
 }

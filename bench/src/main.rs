@@ -78,12 +78,14 @@ async fn run(arguments: &Arguments) -> Result<()> {
     if plan.measures(Group::Instructions) {
         results.instructions = footprint::instructions::measure(&plan, stage.address(), &workshop).await;
     }
+    let present: Vec<_> = stage.entrants.iter().map(|entrant| entrant.name).collect();
+    workloads::run_large(&mut stage, &plan, &mut results).await;
     let rounds = format!(
         "{} rounds of single operations, independent locks and killed leaders, {} of what else has a crowd",
         plan.rounds, plan.crowd_rounds
     );
     if !arguments.quick && !arguments.no_ensemble && workloads::ON_THREE.iter().any(|group| plan.measures(*group)) {
-        let plan = plan.on_three(stage.entrants.iter().map(|entrant| entrant.name));
+        let plan = plan.on_three(present.into_iter());
         // The one server would take processors from the three.
         drop(stage);
         let mut stage = Stage::set(&plan, &places, &mut results).await?;

@@ -196,8 +196,8 @@ impl RwLock {
 
     /// The writer's side: the lock of this path that is held alone.
     ///
-    /// Other than one of [`Fairlock::mutex`], it expects readers ahead, which takes two round trips less where there are any, and one
-    /// request more where there are none.
+    /// Other than one of [`Fairlock::mutex`], it expects a reader just ahead, which takes two round trips and a request less where there
+    /// is one, and a request more where there is none.
     pub fn as_mutex(&self) -> &Mutex {
         &self.mutex
     }

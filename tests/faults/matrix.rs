@@ -119,6 +119,10 @@ matrix! {
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link
     ];
+    watching_the_predecessor_as_a_reader: [
+        request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
+        blackhole_one_way blackhole_both_ways zombie_link
+    ];
     surveying: [
         request_lost reply_lost reply_delayed closed_with_fin closed_with_rst server_killed session_expired
         blackhole_one_way blackhole_both_ways zombie_link

@@ -176,6 +176,15 @@ pub(crate) async fn watching_the_predecessor(stage: &Stage) {
     stage.waits_behind(holder, lock, hold, acquiring).await;
 }
 
+/// The watch that a writer of a read-write lock asks for in case the one ahead is a reader, which it is not.
+pub(crate) async fn watching_the_predecessor_as_a_reader(stage: &Stage) {
+    let holder = stage.granted(stage.acquire(&stage.other)).await;
+    let lock = stage.connect().await.expect("a session").rw_lock(&stage.path).expect("a good path").as_mutex().clone();
+    let hold = stage.trap(Which::at(Operation::GetData, holder.node_path().replace("/lock-", "/read-")));
+    let acquiring = stage.acquire(&lock);
+    stage.waits_behind(holder, lock, hold, acquiring).await;
+}
+
 /// The list of the queue that a waiter asks for when its predecessor has given up.
 pub(crate) async fn surveying(stage: &Stage) {
     let (holder, lock) = stage.held_by_another().await;

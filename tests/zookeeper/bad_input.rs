@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fairlock::store::zookeeper::Access;
 use fairlock::{Error, Fairlock, Retry};
-use fairlock_testcontainers::Server;
+use fairlock_testcontainers::{Operation, Proxy, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zookeeper_client as zk;
@@ -282,7 +282,8 @@ async fn a_byte_quota_below_what_is_used_already() {
     let limits = "/zookeeper/quota/limited/zookeeper_limits";
     client.create(limits, b"count=-1,bytes=-1,byteHardLimit=10000,countHardLimit=-1", &options).await.expect("made");
     client.create("/zookeeper/quota/limited/zookeeper_stats", b"count=3,bytes=0", &options).await.expect("made");
-    let lock = mutex(&server.address(), "/limited/a", SESSION_TIMEOUT).await;
+    let proxy = Proxy::start(server.address()).await.expect("a proxy");
+    let lock = mutex(&proxy.address(), "/limited/a", SESSION_TIMEOUT).await;
     let guard = soon(lock.acquire()).await.expect("it fits");
     let waiter = tokio::spawn({
         let lock = lock.clone();
@@ -295,6 +296,9 @@ async fn a_byte_quota_below_what_is_used_already() {
     assert_eq!(shorter, zk::Error::QuotaExceeded);
     soon(guard.release()).await.expect("released");
     soon(soon(waiter).await.expect("no panic").expect("the next one is granted").release()).await.expect("released");
+    let passed = proxy.counts();
+    assert_eq!(passed.request(Operation::Delete), 2, "plain deletions follow: {passed}");
+    assert_eq!(passed.request(Operation::GetChildren), 1, "the next one looks whether it is its turn: {passed}");
     let error = soon(lock.acquire()).await.expect_err("it does not fit any more");
     assert!(matches!(error, Error::QuotaExceeded { .. }), "{error:?}");
     assert_eq!(nodes(&client, "/limited/a").await, Vec::<String>::new(), "nothing is left behind");

@@ -23,6 +23,10 @@ pub(super) async fn run(stage: &mut Stage, plan: &Plan, results: &mut Results) {
             async |entrant: &mut Entrant, observer: &Observer| drain(entrant, link, waiters, observer).await.map(Some);
         stage.rounds((Work::Drain { waiters }, link), plan.crowd_rounds, waiters <= 100, results, shoot).await;
     }
+}
+
+pub(super) async fn run_large(stage: &mut Stage, plan: &Plan, results: &mut Results) {
+    let link = stage.loopback();
     for waiters in plan.large_drains.iter().copied() {
         let had_a_turn = RefCell::new(HashSet::new());
         let shoot = async |entrant: &mut Entrant, observer: &Observer| {

@@ -176,8 +176,8 @@ impl Machine {
         }
     }
 
-    /// Whether the one ahead may well be a reader: a writer then looks for either at once, which is one request more where it is a
-    /// writer, and two less, and two round trips, where it is not.
+    /// Whether the one ahead may well be a reader: a writer then looks for either at once. That takes one request and two round trips
+    /// less where it is a reader, and one request more where it is a writer or has left.
     #[must_use]
     pub fn expecting_readers(self, expects_readers: bool) -> Self {
         Self { expects_readers, ..self }
