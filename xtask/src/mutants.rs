@@ -61,7 +61,7 @@ impl Checker {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Checker::Model => &["small"],
-            Checker::Simulation => &["--seeds", "4000"],
+            Checker::Simulation => &["--seeds", "10000"],
             // Limits are of an optimized build.
             Checker::Instructions => &["growth"],
         }
