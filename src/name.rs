@@ -109,7 +109,7 @@ impl Sequence {
         if self.number < 0 {
             return format!("{prefix}{self}");
         }
-        // As it is shown, but not formatted, which takes three times as many instructions: each acquisition makes a name twice.
+        // As it is shown, but not formatted, which takes three times as many instructions: each acquisition makes a name.
         let mut digits = [b'0'; 10];
         let mut rest = self.number.unsigned_abs();
         for digit in digits.iter_mut().rev() {

@@ -84,12 +84,14 @@ async fn run(arguments: &Arguments) -> Result<()> {
         "{} rounds of single operations, independent locks and killed leaders, {} of what else has a crowd",
         plan.rounds, plan.crowd_rounds
     );
-    if !arguments.quick && !arguments.no_ensemble && workloads::ON_THREE.iter().any(|group| plan.measures(*group)) {
-        let plan = plan.on_three(present.into_iter());
+    if !arguments.quick
+        && !arguments.no_ensemble
+        && let Some(plan) = plan.on_three(present.into_iter())
+    {
         // The one server would take processors from the three.
         drop(stage);
         let mut stage = Stage::set(&plan, &places, &mut results).await?;
-        workloads::run_on_three(&mut stage, &plan, &mut results).await;
+        workloads::run(&mut stage, &places, &plan, &mut results).await;
     }
     print(&report::tables(&results))?;
     if arguments.write {

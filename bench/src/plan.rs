@@ -155,10 +155,13 @@ impl Plan {
         self.only.is_empty() || self.only.contains(&group)
     }
 
-    /// The part of it that is also done on three servers, of those contenders that have got so far. Redis has no
-    /// servers that agree on who holds a lock.
-    pub(crate) fn on_three(self, contenders: impl Iterator<Item = Name>) -> Self {
-        Self {
+    /// The part of it that is also done on three servers, if any, of those contenders that have got so far: what an ensemble makes a
+    /// difference to. Redis has no servers that agree on who holds a lock.
+    pub(crate) fn on_three(self, contenders: impl Iterator<Item = Name>) -> Option<Self> {
+        let groups = [Group::Uncontended, Group::Independent, Group::HandOver, Group::Drain];
+        let only: Vec<_> = groups.into_iter().filter(|group| self.measures(*group)).collect();
+        (!only.is_empty()).then(|| Self {
+            only,
             servers: Servers::Three,
             contenders: contenders.filter(|name| *name != Name::Redis).collect(),
             links: vec![Link { servers: Servers::Three, delay_millis: 0 }],
@@ -168,6 +171,6 @@ impl Plan {
             independent: vec![Independent { locks: 64, sessions: 1 }],
             kills: 0,
             ..self
-        }
+        })
     }
 }

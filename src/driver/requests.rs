@@ -207,7 +207,7 @@ impl Requests {
     pub(super) async fn place_watch_on_either(&self, writer: Sequence) -> Answer {
         let names = [writer.node_name(), writer.as_shared().node_name()];
         let store = self.session.store();
-        // At once, in one round trip, and in this order: a writer that becomes a reader in between is seen as both, rather than as
+        // At once, and in this order: a writer that becomes a reader in between is seen as both, rather than as
         // neither. An answer to the second is no older than one to the first.
         let reply = self.while_overloaded(|| async {
             let [writer, reader] = names.each_ref().map(|name| self.session.read(store.watch(&self.queue, name)));

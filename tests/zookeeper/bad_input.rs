@@ -248,22 +248,23 @@ async fn a_server_that_says_nothing() {
     assert!(error.to_string().contains("does not answer"), "{error}");
 }
 
-#[tokio::test]
-async fn an_exhausted_quota() {
+const LIMITS: &str = "/zookeeper/quota/limited/zookeeper_limits";
+
+/// A server that enforces a quota of `/limited`, where the queue of a lock `a` exists, and a client of it.
+async fn with_quota(limits: &[u8]) -> (Server, zk::Client) {
     let server = Server::builder().jvm_flag("-Dzookeeper.enforceQuota=true").start().await.expect("a server");
     let client = raw(&server.address()).await;
     let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
     client.mkdir("/limited/a/_fairlock", &options).await.expect("made");
     client.mkdir("/zookeeper/quota/limited", &options).await.expect("made");
-    client
-        .create(
-            "/zookeeper/quota/limited/zookeeper_limits",
-            b"count=-1,bytes=-1,byteHardLimit=-1,countHardLimit=4",
-            &options,
-        )
-        .await
-        .expect("made");
+    client.create(LIMITS, limits, &options).await.expect("made");
     client.create("/zookeeper/quota/limited/zookeeper_stats", b"count=3,bytes=0", &options).await.expect("made");
+    (server, client)
+}
+
+#[tokio::test]
+async fn an_exhausted_quota() {
+    let (server, _client) = with_quota(b"count=-1,bytes=-1,byteHardLimit=-1,countHardLimit=4").await;
     let lock = mutex(&server.address(), "/limited/a", SESSION_TIMEOUT).await;
     let guard = soon(lock.acquire()).await.expect("one fits");
     let error = soon(lock.acquire()).await.expect_err("a second does not");
@@ -274,14 +275,7 @@ async fn an_exhausted_quota() {
 /// A release writes less than what is there, which servers refuse then all the same.
 #[tokio::test]
 async fn a_byte_quota_below_what_is_used_already() {
-    let server = Server::builder().jvm_flag("-Dzookeeper.enforceQuota=true").start().await.expect("a server");
-    let client = raw(&server.address()).await;
-    let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
-    client.mkdir("/limited/a/_fairlock", &options).await.expect("made");
-    client.mkdir("/zookeeper/quota/limited", &options).await.expect("made");
-    let limits = "/zookeeper/quota/limited/zookeeper_limits";
-    client.create(limits, b"count=-1,bytes=-1,byteHardLimit=10000,countHardLimit=-1", &options).await.expect("made");
-    client.create("/zookeeper/quota/limited/zookeeper_stats", b"count=3,bytes=0", &options).await.expect("made");
+    let (server, client) = with_quota(b"count=-1,bytes=-1,byteHardLimit=10000,countHardLimit=-1").await;
     let proxy = Proxy::start(server.address()).await.expect("a proxy");
     let lock = mutex(&proxy.address(), "/limited/a", SESSION_TIMEOUT).await;
     let guard = soon(lock.acquire()).await.expect("it fits");
@@ -290,7 +284,7 @@ async fn a_byte_quota_below_what_is_used_already() {
         async move { lock.acquire().await }
     });
     wait_for_nodes(&client, "/limited/a", 2).await;
-    client.set_data(limits, b"count=-1,bytes=-1,byteHardLimit=10,countHardLimit=-1", None).await.expect("lowered");
+    client.set_data(LIMITS, b"count=-1,bytes=-1,byteHardLimit=10,countHardLimit=-1", None).await.expect("lowered");
     let node = guard.node_path().to_owned();
     let shorter = client.set_data(&node, b"", None).await.expect_err("refused");
     assert_eq!(shorter, zk::Error::QuotaExceeded);

@@ -15,7 +15,7 @@ use crate::plan::{Group, Plan};
 use crate::results::Results;
 use crate::stage::Stage;
 
-/// All of it, on one server, but the largest queues.
+/// All that is to be measured, but the largest queues.
 pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, results: &mut Results) {
     uncontended::warm_up(stage, plan).await;
     if plan.measures(Group::Uncontended) {
@@ -50,29 +50,9 @@ pub(crate) async fn run(stage: &mut Stage, places: &Places<'_>, plan: &Plan, res
     }
 }
 
-/// What an ensemble makes a difference to.
-pub(crate) const ON_THREE: [Group; 4] = [Group::Uncontended, Group::Independent, Group::HandOver, Group::Drain];
-
 /// What other locks may not come to the end of; whoever does not is measured no more on this server.
 pub(crate) async fn run_large(stage: &mut Stage, plan: &Plan, results: &mut Results) {
     if plan.measures(Group::Drain) {
         drain::run_large(stage, plan, results).await;
-    }
-}
-
-/// All of that, on three servers.
-pub(crate) async fn run_on_three(stage: &mut Stage, plan: &Plan, results: &mut Results) {
-    uncontended::warm_up(stage, plan).await;
-    if plan.measures(Group::Uncontended) {
-        uncontended::run(stage, plan, results).await;
-    }
-    if plan.measures(Group::Independent) {
-        independent::run(stage, plan, results).await;
-    }
-    if plan.measures(Group::HandOver) {
-        hand_over::run(stage, plan, results).await;
-    }
-    if plan.measures(Group::Drain) {
-        drain::run(stage, plan, results).await;
     }
 }
